@@ -1,0 +1,252 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// EnsureEnvironment makes the environment's network if it is not there, and returns it. The environment keeps its
+// network until Reclaim.
+func (m *Manager) EnsureEnvironment(ctx context.Context, envID string) (Bridge, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ensure(ctx, envID)
+}
+
+func (m *Manager) ensure(ctx context.Context, envID string) (Bridge, error) {
+	if err := ctx.Err(); err != nil {
+		return Bridge{}, err
+	}
+	if m.closed {
+		return Bridge{}, errors.New("the network manager is closed")
+	}
+	if envID == "" {
+		return Bridge{}, errors.New("no environment named")
+	}
+	m.used[envID] = time.Now()
+	if b, ok := m.up[envID]; ok && linkUp(b.Name) {
+		return b, nil
+	}
+	taken, err := m.taken()
+	if err != nil {
+		return Bridge{}, err
+	}
+	a, fresh, err := m.plan.assign(envID, m.subnets(), m.cfg.EnvBits, taken)
+	if err != nil {
+		return Bridge{}, err
+	}
+	if fresh {
+		if err := m.savePlan(); err != nil {
+			delete(m.plan.Environments, envID)
+			return Bridge{}, err
+		}
+	}
+	b := m.bridge(a)
+	if err := m.makeBridge(ctx, envID, b); err != nil {
+		return Bridge{}, err
+	}
+	return b, nil
+}
+
+// makeBridge sets the rules before the bridge can carry anything.
+func (m *Manager) makeBridge(ctx context.Context, envID string, b Bridge) error {
+	first := len(m.up) == 0
+	m.up[envID] = b
+	var err error
+	if first {
+		if err = enableForwarding(m.log); err != nil {
+			delete(m.up, envID)
+			return err
+		}
+		err = m.applyRules(ctx)
+		m.openHostFirewall(ctx)
+	} else if err = m.rules.addBridge(b); err != nil {
+		err = m.applyRules(ctx) // the tables may be gone
+	}
+	if err == nil {
+		err = setUpBridge(b)
+	}
+	if err != nil {
+		delete(m.up, envID)
+		return err
+	}
+	m.names.ensure(envID, b.Gateway)
+	return nil
+}
+
+// applyRules sets the rules for what is up now.
+func (m *Manager) applyRules(context.Context) error {
+	bridges := make([]Bridge, 0, len(m.up))
+	for _, b := range m.up {
+		bridges = append(bridges, b)
+	}
+	var ports []port
+	for _, a := range m.book.all() {
+		ports = append(ports, port{m.vethName(a.Container), a.Addr})
+	}
+	guarded, err := m.rules.apply(bridges, ports)
+	if err == nil && !guarded {
+		m.log.Warn().Msg("this kernel has no packet filter for bridges: apps of one environment could pretend to be each other")
+	}
+	return err
+}
+
+func setUpBridge(b Bridge) error {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = b.Name
+	attrs.MTU = defaultMTU()
+	attrs.HardwareAddr = hardwareAddr(b.Gateway)
+	snooping := false
+	err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping})
+	if err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("making bridge %s: %w", b.Name, err)
+	}
+	link, err := netlink.LinkByName(b.Name)
+	if err != nil {
+		return fmt.Errorf("finding bridge %s: %w", b.Name, err)
+	}
+	// Best effort: the rules drop IPv6, and frames with a foreign sender, in any case.
+	_ = sysctl("net/ipv6/conf/"+b.Name+"/disable_ipv6", "1")
+	_ = sysctl("net/ipv4/conf/"+b.Name+"/rp_filter", "1")
+	_ = sysctl("net/ipv4/conf/"+b.Name+"/send_redirects", "0")
+	if err := netlink.AddrReplace(link, &netlink.Addr{IPNet: ipNet(b.Gateway, b.Prefix.Bits())}); err != nil {
+		return fmt.Errorf("giving bridge %s its address %s: %w", b.Name, b.Gateway, err)
+	}
+	if err := netlink.LinkSetUp(link); err != nil {
+		return fmt.Errorf("bringing bridge %s up: %w", b.Name, err)
+	}
+	return nil
+}
+
+// removeBridge undoes makeBridge. What is gone already is no error.
+func (m *Manager) removeBridge(envID string, b Bridge) error {
+	m.names.remove(envID)
+	if err := deleteLink(b.Name); err != nil {
+		return err
+	}
+	if _, ok := m.up[envID]; ok {
+		delete(m.up, envID)
+		if err := m.rules.removeBridge(b); err != nil {
+			return m.applyRules(context.Background())
+		}
+	}
+	return nil
+}
+
+func (m *Manager) bridge(a assignment) Bridge {
+	return Bridge{Name: "pbx" + m.cfg.ID + strconv.Itoa(a.Number), Gateway: a.Prefix.Addr().Next(), Prefix: a.Prefix}
+}
+
+func (m *Manager) savePlan() error { return m.plan.save(filepath.Join(m.cfg.StateDir, stateFile)) }
+
+// subnets are tried in this order. The ones behind the configured one are for hosts whose own network covers it.
+func (m *Manager) subnets() []netip.Prefix {
+	return append([]netip.Prefix{m.cfg.Subnet},
+		netip.MustParsePrefix("10.87.0.0/16"), netip.MustParsePrefix("10.212.0.0/16"),
+		netip.MustParsePrefix("172.29.0.0/16"), netip.MustParsePrefix("192.168.224.0/19"))
+}
+
+// taken returns what the host reaches by a route of its own: every route but the default one and our own, and the
+// resolvers, which may be reached by the default route.
+func (m *Manager) taken() ([]netip.Prefix, error) {
+	ours := map[int]bool{}
+	links, err := m.links("pbx" + m.cfg.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range links {
+		ours[l.Attrs().Index] = true
+	}
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return nil, fmt.Errorf("listing the host's routes: %w", err)
+	}
+	var out []netip.Prefix
+	for _, r := range routes {
+		if gw, ok := netip.AddrFromSlice(r.Gw.To4()); ok {
+			out = append(out, netip.PrefixFrom(gw, 32))
+		}
+		if r.Dst == nil || ours[r.LinkIndex] {
+			continue
+		}
+		ip, ok := netip.AddrFromSlice(r.Dst.IP.To4())
+		if ones, _ := r.Dst.Mask.Size(); ok && ones > 0 {
+			out = append(out, netip.PrefixFrom(ip, ones).Masked())
+		}
+	}
+	for _, a := range readResolvers(m.cfg.ResolvConf) {
+		if ip := a.Addr().Unmap(); ip.Is4() {
+			out = append(out, netip.PrefixFrom(ip, 32))
+		}
+	}
+	return out, nil
+}
+
+// links returns the host's links whose names begin with prefix.
+func (m *Manager) links(prefix string) ([]netlink.Link, error) {
+	all, err := netlink.LinkList()
+	if err != nil {
+		return nil, fmt.Errorf("listing network links: %w", err)
+	}
+	var out []netlink.Link
+	for _, l := range all {
+		if strings.HasPrefix(l.Attrs().Name, prefix) {
+			out = append(out, l)
+		}
+	}
+	return out, nil
+}
+
+func linkUp(name string) bool {
+	l, err := netlink.LinkByName(name)
+	return err == nil && l.Attrs().Flags&net.FlagUp != 0
+}
+
+func deleteLink(name string) error {
+	l, err := netlink.LinkByName(name)
+	var missing netlink.LinkNotFoundError
+	if errors.As(err, &missing) {
+		return nil
+	}
+	if err == nil {
+		err = netlink.LinkDel(l)
+	}
+	if err != nil && !errors.Is(err, unix.ENODEV) {
+		return fmt.Errorf("removing link %s: %w", name, err)
+	}
+	return nil
+}
+
+// defaultMTU returns the MTU of the link with the default route: a packet an app sends then fits the way out.
+func defaultMTU() int {
+	const usual = 1500
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return usual
+	}
+	for _, r := range routes {
+		if r.Dst != nil {
+			if ones, _ := r.Dst.Mask.Size(); ones > 0 {
+				continue
+			}
+		}
+		if l, err := netlink.LinkByIndex(r.LinkIndex); err == nil && l.Attrs().MTU >= 1280 && l.Attrs().MTU <= 9216 {
+			return l.Attrs().MTU
+		}
+	}
+	return usual
+}
+
+func ipNet(a netip.Addr, bits int) *net.IPNet {
+	return &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(bits, 32)}
+}
