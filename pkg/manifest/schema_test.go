@@ -1,0 +1,145 @@
+package manifest
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/pandabox/pandabox/pkg/model"
+)
+
+const schemaFile = "../../docs/pandabox.schema.json"
+
+func compileSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	s, err := jsonschema.NewCompiler().Compile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// asJSON turns a TOML document into what a JSON Schema validator reads.
+func asJSON(t *testing.T, doc []byte) (any, bool) {
+	t.Helper()
+	var v map[string]any
+	if toml.Unmarshal(doc, &v) != nil {
+		return nil, false
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := jsonschema.UnmarshalJSON(strings.NewReader(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out, true
+}
+
+func TestSchemaAcceptsTheGood(t *testing.T) {
+	s := compileSchema(t)
+	each(t, "testdata/good/*.toml", func(t *testing.T, _ string, doc []byte) {
+		v, ok := asJSON(t, doc)
+		if !ok {
+			t.Fatal("not TOML")
+		}
+		if err := s.Validate(v); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// beyondSchema are faults that a schema cannot say.
+var beyondSchema = []string{
+	"command-quote.toml", "domain-twice.toml", "health-long.toml", "memory-small.toml", "volume-twice.toml",
+	"release-empty.toml", // an [env.NAME] section may leave the command to the top level
+	"kind-worker-web.toml",
+}
+
+func TestSchemaRefusesTheBad(t *testing.T) {
+	s := compileSchema(t)
+	each(t, "testdata/bad/*.toml", func(t *testing.T, file string, doc []byte) {
+		v, ok := asJSON(t, doc)
+		if !ok {
+			return
+		}
+		refused := s.Validate(v) != nil
+		beyond := slices.ContainsFunc(beyondSchema, func(name string) bool { return strings.HasSuffix(file, "/"+name) })
+		if refused == beyond {
+			t.Errorf("refused by the schema: %v", refused)
+		}
+	})
+}
+
+// TestSchemaKeys compares the keys of each table with the parser's.
+func TestSchemaKeys(t *testing.T) {
+	b, err := os.ReadFile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema map[string]any
+	if err := json.Unmarshal(b, &schema); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string][]string{
+		"":                                    rootKeys,
+		"properties/env/additionalProperties": sectionKeys,
+		"properties/volume/items":             volumeKeys,
+		"$defs/domain/items":                  domainKeys,
+		"$defs/variables/additionalProperties/oneOf[1]": variableKeys,
+		"$defs/process": processKeys,
+		"$defs/health":  healthKeys,
+		"$defs/scale":   scaleKeys,
+	} {
+		var at any = schema
+		for _, part := range strings.FieldsFunc(path, func(r rune) bool { return r == '/' }) {
+			part, second := strings.CutSuffix(part, "[1]")
+			if at = at.(map[string]any)[part]; second {
+				at = at.([]any)[1]
+			}
+		}
+		got := slices.Sorted(maps.Keys(at.(map[string]any)["properties"].(map[string]any)))
+		if want := slices.Sorted(slices.Values(want)); !slices.Equal(got, want) {
+			t.Errorf("%s: the schema has %v, the parser %v", path, got, want)
+		}
+	}
+}
+
+// TestDocs reads every example of the reference page.
+func TestDocs(t *testing.T) {
+	b, err := os.ReadFile("../../docs/pandabox.toml.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(string(b), "```toml\n")
+	if len(parts) < 2 {
+		t.Fatal("the page has no example")
+	}
+	for _, part := range parts[1:] {
+		doc, _, _ := strings.Cut(part, "```")
+		if _, err := Parse([]byte(doc)); err != nil {
+			t.Errorf("%v in\n%s", err, doc)
+		}
+	}
+	for _, key := range slices.Concat(rootKeys, processKeys, healthKeys, scaleKeys, volumeKeys, domainKeys, variableKeys) {
+		if !strings.Contains(string(b), key) {
+			t.Errorf("the page does not mention %s", key)
+		}
+	}
+}
+
+func TestErrorIsModelError(t *testing.T) {
+	_, err := Parse([]byte("\nap = 1"))
+	var e *model.Error
+	if !errors.As(err, &e) || e.What != `pandabox.toml:2:1: "ap" is not a key of pandabox.toml` || e.Hint != "did you mean app?" {
+		t.Errorf("got %+v", e)
+	}
+}
