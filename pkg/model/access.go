@@ -33,6 +33,14 @@ type Token struct {
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
 }
 
+// Claim is the one-time link that makes whoever first uses it the owner of the box. The secret itself is shown once and
+// only its SHA-256 is kept.
+type Claim struct {
+	Hash      []byte    `json:"hash"`
+	ExpiresAt time.Time `json:"expiresAt"`
+	UsedAt    time.Time `json:"usedAt,omitzero"`
+}
+
 // AuditEvent records one change: it is written in the transaction of the change itself.
 type AuditEvent struct {
 	ID     string    `json:"id"`

@@ -3,7 +3,8 @@ package model
 import "time"
 
 // Release is immutable: an image, a configuration version and a list of processes. Deploying and rolling back both
-// choose one. Only Image.Digest, Image.Config and Built are filled in later, once, when the image has been resolved.
+// choose one. Only Image.Digest and Image.Config are filled in later, once, when the image has been resolved, and GoodAt
+// once it has been healthy.
 type Release struct {
 	ID            string    `json:"id"`
 	WorkloadID    string    `json:"workloadId"`
@@ -15,6 +16,7 @@ type Release struct {
 	Description   string    `json:"description,omitempty"` // "Deploy registry/shop:1.2", "Set LOG_LEVEL"
 	CreatedBy     string    `json:"createdBy"`             // an Actor's name
 	CreatedAt     time.Time `json:"createdAt"`
+	GoodAt        time.Time `json:"goodAt,omitzero"` // when it first was healthy; zero: never, so nothing rolls back to it by itself
 }
 
 // Image names what a release runs.

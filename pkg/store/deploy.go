@@ -1,0 +1,17 @@
+package store
+
+import "github.com/pandabox/pandabox/pkg/model"
+
+// Deploy returns a deploy by its id.
+func (tx *Tx) Deploy(id string) (model.Deploy, error) { return deploys().get(tx, id) }
+
+// Deploys returns a workload's deploys, newest first, at most limit of those behind after; "" begins with the newest.
+func (tx *Tx) Deploys(workloadID, after string, limit int) ([]model.Deploy, string, error) {
+	return deploys().list(tx, scan{index: "workload", prefix: workloadID + "/", after: after, limit: limit, reverse: true})
+}
+
+// PutDeploy writes a deploy.
+func (tx *Tx) PutDeploy(d model.Deploy) error {
+	tx.touch(d.WorkloadID)
+	return deploys().put(tx, d)
+}
