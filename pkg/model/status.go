@@ -51,7 +51,8 @@ type ReplicaStatus struct {
 
 // Desired is what the controller works from: one consistent snapshot of all intent, and the status it wrote last.
 type Desired struct {
-	Workloads []DesiredWorkload
+	Workloads  []DesiredWorkload
+	KeepImages []string // digests of every release that can still be rolled back to, each once
 }
 
 // DesiredWorkload is one workload with all that belongs to it.
