@@ -51,8 +51,7 @@ type ReplicaStatus struct {
 
 // Desired is what the controller works from: one consistent snapshot of all intent, and the status it wrote last.
 type Desired struct {
-	Workloads  []DesiredWorkload
-	KeepImages []string // digests of every release that can still be rolled back to, each once
+	Workloads []DesiredWorkload
 }
 
 // DesiredWorkload is one workload with all that belongs to it.
