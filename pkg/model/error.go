@@ -16,6 +16,7 @@ const (
 	KindNotFound        Kind = "not_found"       // no such thing, or none the caller may see
 	KindConflict        Kind = "conflict"        // the thing exists, or changed meanwhile
 	KindTooLarge        Kind = "too_large"       // over a stated limit
+	KindRateLimited     Kind = "rate_limited"    // too many attempts from one place; wait
 	KindUnavailable     Kind = "unavailable"     // a part outside (registry, network, runtime) did not answer; try again
 	KindNoSpace         Kind = "no_space"        // the disk is full
 	KindTimeout         Kind = "timeout"         // a deadline passed

@@ -16,8 +16,8 @@ type Process struct {
 	Name    string      `json:"name"`
 	Command []string    `json:"command,omitempty"` // the whole command line, in place of the image's entry point and arguments; nil keeps the image's
 	Port    int         `json:"port,omitempty"`    // TCP port that takes requests, also given to it as $PORT; 0: the image's only exposed port, else DefaultPort
-	Health  HealthCheck `json:"health"`
-	Scale   Scale       `json:"scale"`
+	Health  HealthCheck `json:"health,omitzero"`
+	Scale   Scale       `json:"scale,omitzero"`
 	Grace   Duration    `json:"stopGrace,omitempty"` // SIGTERM to SIGKILL; 0 means DefaultStopGrace
 }
 
