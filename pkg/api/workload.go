@@ -20,12 +20,12 @@ type Workload struct {
 	URL       string                 `json:"url,omitempty" doc:"where it answers; absent without domains"`
 	Release   int                    `json:"release,omitempty" doc:"number of the release that should serve"`
 	Serving   int                    `json:"serving,omitempty" doc:"number of the release requests reach"`
-	Deploy    *model.Deploy          `json:"deploy,omitempty" doc:"the deploy on its way"`
+	Deploy    *Deploy                `json:"deploy,omitempty" doc:"the deploy on its way"`
 	Processes []WorkloadProcess      `json:"processes" doc:"of the release that should serve"`
 	Replicas  []model.ReplicaStatus  `json:"replicas" doc:"what is seen"`
 	Usage     map[string]model.Usage `json:"usage,omitempty" doc:"by the replica's name; only where one workload is asked for"`
 	Problem   *model.Error           `json:"problem,omitempty" doc:"what is wrong now"`
-	Domains   []model.Domain         `json:"domains"`
+	Domains   []Domain               `json:"domains" doc:"the default one first"`
 	Config    int                    `json:"config,omitempty" doc:"version of its variables"`
 	Deleting  bool                   `json:"deleting,omitempty" doc:"it is being removed with all it has"`
 	CreatedAt time.Time              `json:"createdAt"`
