@@ -22,13 +22,15 @@ func (tx *Tx) PutToken(t model.Token) error { return tokens().put(tx, t) }
 // DeleteToken forgets a token.
 func (tx *Tx) DeleteToken(id string) error { return tokens().delete(tx, id) }
 
-// TokenByHash returns the token whose secret has the SHA-256 hash, or ErrNotFound.
-func (s *Store) TokenByHash(ctx context.Context, hash []byte) (t model.Token, err error) {
+// TokenByHash returns the token whose secret has the SHA-256 hash, and whether there is one.
+func (s *Store) TokenByHash(ctx context.Context, hash []byte) (t model.Token, found bool, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		t, err = tokens().by(tx, "hash", hex.EncodeToString(hash))
+		found = err == nil
+		_, err = zeroIfMissing(t, t, err)
 		return err
 	})
-	return t, err
+	return t, found, err
 }
 
 // TouchToken writes when a token was last used, unless it is gone or was used later.
