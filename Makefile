@@ -67,7 +67,7 @@ lint: parts $(TOOLS)/golangci-lint
 	$(call apt,$$missing)
 	unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l)
 	if [ -n "$$unformatted" ]; then echo "not formatted with gofmt:"; echo "$$unformatted"; exit 1; fi
-	shellcheck $(SCRIPTS)
+	shellcheck -S warning $(SCRIPTS)
 	$(TOOLS)/golangci-lint run
 	go test -count=1 ./test/layers
 
