@@ -36,9 +36,14 @@ type Box struct {
 	done   chan struct{} // closed when daemon has ended
 }
 
-// New prepares a box in a new directory and starts its daemon. extra is added to the daemon's configuration file.
-// The binary is $PANDABOX_BIN.
-func New(ctx context.Context, extra string) (*Box, error) {
+// Options change a box. The zero value is a box without internet, named Base.
+type Options struct {
+	DataDir string // "" makes one
+	Extra   string // lines of the daemon's configuration file, in place of New's own of the same key
+}
+
+// New prepares a box in a new directory and starts its daemon. The binary is $PANDABOX_BIN.
+func New(ctx context.Context, o Options) (*Box, error) {
 	bin := os.Getenv("PANDABOX_BIN")
 	if bin == "" {
 		return nil, errors.New("PANDABOX_BIN is not set: run make test, or make and PANDABOX_BIN=$PWD/bin/pandabox go test …")
@@ -48,7 +53,10 @@ func New(ctx context.Context, extra string) (*Box, error) {
 		return nil, fmt.Errorf("making the box's directory: %w", err)
 	}
 	b := &Box{Bin: bin, Dir: dir, DataDir: filepath.Join(dir, "data"), RunDir: filepath.Join(dir, "run"), Config: filepath.Join(dir, "config.toml")}
-	if err := b.configure(extra); err != nil {
+	if o.DataDir != "" {
+		b.DataDir = o.DataDir
+	}
+	if err := b.configure(o.Extra); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	if err := b.Start(ctx); err != nil {
