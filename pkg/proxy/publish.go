@@ -1,0 +1,131 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pandabox/pandabox/pkg/model"
+)
+
+// backendKey tells replicas apart: a container that came back may have another address.
+type backendKey = model.Backend
+
+// Publish makes routes the whole table, in one swap: every request that begins afterwards sees it. Routes that cannot
+// be served are left out one by one and listed in the error; all others are served whatever the error says.
+// What no route names any more gets no new requests from then on; see Drain.
+func (p *Proxy) Publish(_ context.Context, routes []model.Route) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	used := make(map[backendKey]struct{}, len(routes))
+	get := func(b model.Backend) *backend {
+		if have, ok := p.backends[b]; ok && !have.retired.Load() {
+			return have
+		}
+		made := newBackend(b)
+		if old, ok := p.backends[b]; ok && old.inflight.Load() > 0 {
+			p.leaving = append(p.leaving, old)
+		}
+		p.backends[b] = made
+		return made
+	}
+	prev := p.table.Load()
+	next, problems := build(prev, routes, p.cfg.BaseDomain, get)
+	for r := range next.all {
+		for _, b := range r.backends {
+			used[b.Backend] = struct{}{}
+		}
+	}
+	p.table.Store(next)
+	for key, b := range p.backends {
+		if _, ok := used[key]; !ok {
+			b.retired.Store(true)
+			b.closeIdle()
+			p.leaving = append(p.leaving, b)
+			delete(p.backends, key)
+		}
+	}
+	p.forgetGone()
+	p.certs.wake()
+	return errors.Join(problems...)
+}
+
+// forgetGone drops the retired backends that serve nothing any more. p.mu is held.
+func (p *Proxy) forgetGone() {
+	kept := p.leaving[:0]
+	for _, b := range p.leaving {
+		if b.inflight.Load() > 0 {
+			kept = append(kept, b)
+		}
+	}
+	clear(p.leaving[len(kept):])
+	p.leaving = kept
+}
+
+// Drain waits until no request, stream or WebSocket is in flight to the replicas of these names. When ctx ends first,
+// what is left is cut, and the error says how much that was.
+func (p *Proxy) Drain(ctx context.Context, names []string) error {
+	return drain(ctx, p.named(names))
+}
+
+// named returns the backends of these names, those that have left the table included.
+func (p *Proxy) named(names []string) []*backend {
+	want := make(map[string]bool, len(names))
+	for _, n := range names {
+		want[n] = true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []*backend
+	for _, b := range p.leaving {
+		if want[b.Name] {
+			out = append(out, b)
+		}
+	}
+	for _, b := range p.backends {
+		if want[b.Name] {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// cutGrace bounds how long a cut request may take to notice.
+const cutGrace = 5 * time.Second
+
+// drain waits for backends to be idle, cuts what is left when ctx ends, and waits for that too.
+func drain(ctx context.Context, backends []*backend) error {
+	if waitIdle(ctx, backends) {
+		return nil
+	}
+	left := busy(backends)
+	for _, b := range backends {
+		b.cutAll()
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), cutGrace)
+	defer cancel()
+	waitIdle(end, backends)
+	return fmt.Errorf("cut %d requests still in flight: %w", left, context.Cause(ctx))
+}
+
+// waitIdle polls until nothing is in flight; false means that ctx ended first.
+func waitIdle(ctx context.Context, backends []*backend) bool {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for busy(backends) > 0 {
+		select {
+		case <-ctx.Done():
+			return busy(backends) == 0
+		case <-tick.C:
+		}
+	}
+	return true
+}
+
+func busy(backends []*backend) (n int64) {
+	for _, b := range backends {
+		n += b.inflight.Load()
+	}
+	return n
+}
