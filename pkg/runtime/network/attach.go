@@ -42,7 +42,7 @@ func (m *Manager) Attach(ctx context.Context, req AttachRequest) (netip.Addr, er
 	if err != nil {
 		return netip.Addr{}, err
 	}
-	if err := m.plug(ctx, b, req.Container, ns, addr); err != nil {
+	if err := m.plug(b, req.Container, ns, addr); err != nil {
 		return netip.Addr{}, err
 	}
 	m.book.put(Attachment{Container: req.Container, EnvID: req.EnvID, Pid: req.Pid, Addr: addr, Aliases: req.Aliases})
@@ -67,34 +67,23 @@ func (m *Manager) Lookup(container string) (netip.Addr, bool) {
 func (m *Manager) SetHealthy(container string, healthy bool) { m.book.setHealthy(container, healthy) }
 
 func (m *Manager) detach(container string) error {
-	veth := m.vethName(container)
-	if err := deleteLink(veth); err != nil {
-		return err
-	}
 	a, ok := m.book.get(container)
 	m.book.remove(container)
-	if !ok || len(m.up) == 0 {
-		return nil
+	if !ok {
+		return deleteLink(m.vethName(container))
 	}
-	if err := m.rules.removePort(port{veth, a.Addr}); err != nil {
-		return m.applyRules(context.Background()) // the tables may be gone
-	}
-	return nil
+	return m.unplug(port{m.vethName(container), a.Addr})
 }
 
 // plug makes the pair of interfaces and sets both ends up; on failure it leaves nothing behind.
-func (m *Manager) plug(ctx context.Context, b Bridge, container string, ns netns.NsHandle, addr netip.Addr) error {
+func (m *Manager) plug(b Bridge, container string, ns netns.NsHandle, addr netip.Addr) error {
 	bridge, err := netlink.LinkByName(b.Name)
 	if err != nil {
 		return fmt.Errorf("finding bridge %s: %w", b.Name, err)
 	}
 	p := port{m.vethName(container), addr}
 	if err := m.rules.addPort(p); err != nil {
-		m.log.Debug().Err(err).Msg("packet filter element; setting all rules again")
-		m.book.put(Attachment{Container: container, Addr: addr})
-		err := m.applyRules(ctx)
-		m.book.remove(container)
-		if err != nil {
+		if err := m.applyRules(p); err != nil { // the tables may be gone
 			return err
 		}
 	}
@@ -104,17 +93,25 @@ func (m *Manager) plug(ctx context.Context, b Bridge, container string, ns netns
 	attrs.MasterIndex = bridge.Attrs().Index
 	err = netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "eth0", PeerNamespace: netlink.NsFd(int(ns)),
 		PeerHardwareAddr: hardwareAddr(addr), PeerMTU: uint32(attrs.MTU)})
-	if err != nil {
-		return fmt.Errorf("making the interface of %s: %w", container, err)
+	if err == nil {
+		err = setUpHostEnd(p.veth)
 	}
-	err = setUpHostEnd(p.veth)
 	if err == nil {
 		err = setUpContainerEnd(ns, b, addr)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("setting up the interface of %s: %w", container, err), deleteLink(p.veth))
+		return errors.Join(fmt.Errorf("setting up the interface of %s: %w", container, err), m.unplug(p))
 	}
 	return nil
+}
+
+// unplug undoes plug. What is gone already is no error.
+func (m *Manager) unplug(p port) error {
+	err := deleteLink(p.veth)
+	if len(m.up) > 0 && m.rules.removePort(p) != nil {
+		err = errors.Join(err, m.applyRules()) // the tables may be gone
+	}
+	return err
 }
 
 func setUpHostEnd(veth string) error {

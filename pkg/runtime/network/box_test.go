@@ -1,23 +1,56 @@
 package network
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/nftables"
 	"github.com/rs/zerolog"
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 )
 
-// box is one instance's networks on this machine's real kernel, removed at the end of the test.
+// TestMain runs the tests as the only program of a network of their own, with real bridges, rules and routes that
+// nobody else sees.
+func TestMain(m *testing.M) {
+	const inside = "PANDABOX_TEST_OWN_NETWORK"
+	if os.Getenv(inside) == "" {
+		cmd := exec.Command("unshare", append([]string{"--net", "--", os.Args[0]}, os.Args[1:]...)...)
+		cmd.Env = append(os.Environ(), inside+"=1")
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+		err := cmd.Run()
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			fmt.Fprintln(os.Stderr, "these tests need root and unshare:", err)
+		}
+		if err != nil {
+			os.Exit(1)
+		}
+		return
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err == nil {
+		err = netlink.LinkSetUp(lo)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "loopback:", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// box is one instance's networks, removed at the end of the test.
 type box struct {
 	t *testing.T
 	m *Manager
@@ -31,75 +64,90 @@ func newBox(t *testing.T, id string) *box {
 		ID: id, Subnet: netip.MustParsePrefix("10.87.0.0/16"), StateDir: dir, Grace: time.Nanosecond,
 		ResolvConf: filepath.Join(dir, "resolv.conf"), Logger: zerolog.New(zerolog.NewTestWriter(t)),
 	}}
-	if err := os.WriteFile(b.ResolvConf, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	b.resolvers()
 	b.start()
 	t.Cleanup(func() {
 		if err := b.m.Destroy(context.Background()); err != nil {
 			t.Errorf("Destroy: %v", err)
 		}
 		if left := b.leftovers(); left != "" {
-			t.Errorf("left behind after Destroy:\n%s", left)
+			t.Errorf("left behind after Destroy: %s", left)
 		}
 	})
 	return b
 }
 
 // start makes the Manager, as the daemon's start does.
-func (b *box) start() {
+func (b *box) start(live ...Attachment) {
 	b.t.Helper()
 	m, err := New(b.Config)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	b.m = m
+	if err := m.Reconcile(b.t.Context(), live); err != nil {
+		b.t.Fatalf("Reconcile: %v", err)
+	}
 }
 
-// restart ends the Manager's part in this process and makes a new one, as an update of the daemon does.
-func (b *box) restart(live ...Attachment) {
+// resolvers sets what the host's resolv.conf says.
+func (b *box) resolvers(addrs ...string) {
 	b.t.Helper()
-	if err := b.m.Close(); err != nil {
-		b.t.Fatal(err)
+	var conf strings.Builder
+	for _, a := range addrs {
+		conf.WriteString("nameserver " + a + "\n")
 	}
-	b.start()
-	if err := b.m.Reconcile(b.t.Context(), live); err != nil {
-		b.t.Fatalf("Reconcile: %v", err)
+	if err := replaceFile(b.ResolvConf, []byte(conf.String())); err != nil {
+		b.t.Fatal(err)
 	}
 }
 
 // leftovers lists every link and table with the instance's id.
 func (b *box) leftovers() string {
+	b.t.Helper()
 	var out []string
-	links, err := netlink.LinkList()
+	for _, l := range allLinks(b.t) {
+		if strings.Contains(l, b.ID) {
+			out = append(out, l)
+		}
+	}
+	c, err := nftables.New()
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	for _, l := range links {
-		if strings.Contains(l.Attrs().Name, b.ID) {
-			out = append(out, l.Attrs().Name)
-		}
-	}
-	tables, err := exec.Command("nft", "list", "tables").Output()
+	tables, err := c.ListTables()
 	if err != nil {
-		b.t.Fatalf("nft list tables: %v", err)
+		b.t.Fatal(err)
 	}
-	for line := range strings.Lines(string(tables)) {
-		if strings.Contains(line, b.ID) {
-			out = append(out, strings.TrimSpace(line))
+	for _, table := range tables {
+		if strings.Contains(table.Name, b.ID) {
+			out = append(out, "table "+table.Name)
 		}
 	}
-	return strings.Join(out, "\n")
+	return strings.Join(out, ", ")
 }
 
-// container is a process in a network namespace of its own, without anything else of a container.
-type container struct {
-	Attachment
-	t *testing.T
+func allLinks(t *testing.T) []string {
+	t.Helper()
+	links, err := netlink.LinkList()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, l := range links {
+		out = append(out, l.Attrs().Name)
+	}
+	return out
 }
 
-// newNamespace starts a process that does nothing in a fresh network namespace.
-func newNamespace(t *testing.T, flags ...string) int {
+// space is a process in a network namespace of its own: the network half of a container, or another machine.
+type space struct {
+	t    *testing.T
+	pid  int
+	kill func()
+}
+
+func newSpace(t *testing.T, flags ...string) *space {
 	t.Helper()
 	cmd := exec.Command("unshare", append(append([]string{"--net"}, flags...), "sh", "-c", "echo up; exec sleep 600")...)
 	out, err := cmd.StdoutPipe()
@@ -109,37 +157,169 @@ func newNamespace(t *testing.T, flags ...string) int {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
+	dead := false
+	s := &space{t: t, pid: cmd.Process.Pid, kill: func() {
+		if !dead {
+			dead = true
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	}}
+	t.Cleanup(s.kill)
 	if _, err := io.ReadFull(out, make([]byte, 3)); err != nil {
 		t.Fatalf("starting a namespace: %v", err)
 	}
-	return cmd.Process.Pid
+	return s
+}
+
+// do runs f inside the namespace. Sockets made there stay there.
+func (s *space) do(f func() error) error {
+	errs := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		ns, err := netns.GetFromPid(s.pid)
+		if err == nil {
+			err = netns.Set(ns)
+			_ = ns.Close()
+		}
+		if err == nil {
+			err = f()
+		}
+		errs <- err
+	}()
+	return <-errs
+}
+
+// container is a space on an environment's network.
+type container struct {
+	*space
+	Attachment
 }
 
 func (b *box) attach(env, name string, aliases ...string) *container {
 	b.t.Helper()
-	return b.attachPid(newNamespace(b.t), env, name, aliases...)
+	return b.attachSpace(newSpace(b.t), env, name, aliases...)
 }
 
-func (b *box) attachPid(pid int, env, name string, aliases ...string) *container {
+func (b *box) attachSpace(s *space, env, name string, aliases ...string) *container {
 	b.t.Helper()
-	addr, err := b.m.Attach(b.t.Context(), AttachRequest{EnvID: env, Container: name, Pid: pid, Aliases: aliases})
+	addr, err := b.m.Attach(b.t.Context(), AttachRequest{EnvID: env, Container: name, Pid: s.pid, Aliases: aliases})
 	if err != nil {
 		b.t.Fatalf("Attach %s: %v", name, err)
 	}
-	return &container{t: b.t, Attachment: Attachment{Container: name, EnvID: env, Pid: pid, Addr: addr, Aliases: aliases}}
+	return &container{space: s, Attachment: Attachment{Container: name, EnvID: env, Pid: s.pid, Addr: addr, Aliases: aliases}}
 }
 
-// run runs a command in the container's network namespace.
-func (c *container) run(args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--net", "-t", fmt.Sprint(c.Pid)}, args...)...)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
-	return out.String(), err
+// serve listens in the namespace and tells each caller who it is, seen from there.
+func (s *space) serve(addr string) uint16 {
+	s.t.Helper()
+	var l net.Listener
+	err := s.do(func() (err error) {
+		l, err = net.Listen("tcp4", addr)
+		return err
+	})
+	if err != nil {
+		s.t.Fatalf("listening on %s: %v", addr, err)
+	}
+	serveOn(s.t, l)
+	return uint16(l.Addr().(*net.TCPAddr).Port)
+}
+
+func serveOn(t *testing.T, l net.Listener) {
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
+			_, _ = io.WriteString(c, host)
+			_ = c.Close()
+		}
+	}()
+}
+
+// call connects from the namespace and returns what the other side sees as the caller.
+func (s *space) call(to netip.Addr, port uint16) (seen string, err error) {
+	err = s.do(func() error {
+		c, err := net.DialTimeout("tcp4", netip.AddrPortFrom(to, port).String(), 3*time.Second)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(3 * time.Second))
+		b, err := io.ReadAll(c)
+		seen = string(b)
+		return err
+	})
+	return seen, err
+}
+
+func (c *container) reaches(what string, to netip.Addr, port uint16) {
+	c.t.Helper()
+	if _, err := c.call(to, port); err != nil {
+		c.t.Errorf("%s does not reach %s: %v", c.Container, what, err)
+	}
+}
+
+// isRefused asserts that the call fails at once: a person should not wait for a forbidden connection.
+func (c *container) isRefused(what string, to netip.Addr, port uint16) {
+	c.t.Helper()
+	_, err := c.call(to, port)
+	var timeout net.Error
+	if err == nil {
+		c.t.Errorf("%s reaches %s", c.Container, what)
+	} else if errors.As(err, &timeout) && timeout.Timeout() {
+		c.t.Errorf("%s is not refused but left waiting for %s", c.Container, what)
+	}
+}
+
+// outside is a machine on the host's own network, which has the default route.
+type outside struct {
+	*space
+	addr, host netip.Addr
+}
+
+func newOutside(t *testing.T) *outside {
+	t.Helper()
+	o := &outside{space: newSpace(t), addr: netip.MustParseAddr("198.51.100.2"), host: netip.MustParseAddr("198.51.100.1")}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = "uplink"
+	attrs.MTU = 1400
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "eth0", PeerMTU: 1400, PeerNamespace: netlink.NsPid(o.pid)}))
+	t.Cleanup(func() { _ = deleteLink("uplink") })
+	link, err := netlink.LinkByName("uplink")
+	must(err)
+	must(netlink.AddrReplace(link, &netlink.Addr{IPNet: ipNet(o.host, 24)}))
+	must(netlink.LinkSetUp(link))
+	must(netlink.RouteReplace(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: o.addr.AsSlice()}))
+	must(o.do(func() error {
+		eth0, err := netlink.LinkByName("eth0")
+		if err == nil {
+			err = netlink.AddrReplace(eth0, &netlink.Addr{IPNet: ipNet(o.addr, 24)})
+		}
+		if err == nil {
+			err = netlink.LinkSetUp(eth0)
+		}
+		return err
+	}))
+	return o
+}
+
+func eventually(t *testing.T, what string, check func() error) {
+	t.Helper()
+	err := errors.New("not tried")
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if err = check(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s: %v", what, err)
 }

@@ -28,73 +28,89 @@ func (m *Manager) ensure(ctx context.Context, envID string) (Bridge, error) {
 		return Bridge{}, err
 	}
 	if m.closed {
-		return Bridge{}, errors.New("the network manager is closed")
+		return Bridge{}, errClosed
 	}
-	if envID == "" {
-		return Bridge{}, errors.New("no environment named")
-	}
-	m.used[envID] = time.Now()
 	if b, ok := m.up[envID]; ok && linkUp(b.Name) {
+		m.used[envID] = time.Now()
 		return b, nil
 	}
-	taken, err := m.taken()
+	b, err := m.assign(envID)
 	if err != nil {
 		return Bridge{}, err
 	}
-	a, fresh, err := m.plan.assign(envID, m.subnets(), m.cfg.EnvBits, taken)
-	if err != nil {
-		return Bridge{}, err
-	}
-	if fresh {
-		if err := m.savePlan(); err != nil {
-			delete(m.plan.Environments, envID)
-			return Bridge{}, err
-		}
-	}
-	b := m.bridge(a)
-	if err := m.makeBridge(ctx, envID, b); err != nil {
+	if err := m.bringUp(ctx, map[string]Bridge{envID: b}); err != nil {
 		return Bridge{}, err
 	}
 	return b, nil
 }
 
-// makeBridge sets the rules before the bridge can carry anything.
-func (m *Manager) makeBridge(ctx context.Context, envID string, b Bridge) error {
-	first := len(m.up) == 0
-	m.up[envID] = b
-	var err error
-	if first {
-		if err = enableForwarding(m.log); err != nil {
-			delete(m.up, envID)
-			return err
-		}
-		err = m.applyRules(ctx)
-		m.openHostFirewall(ctx)
-	} else if err = m.rules.addBridge(b); err != nil {
-		err = m.applyRules(ctx) // the tables may be gone
+// assign returns the environment's bridge, which need not be there yet.
+func (m *Manager) assign(envID string) (Bridge, error) {
+	if envID == "" {
+		return Bridge{}, errors.New("no environment named")
 	}
-	if err == nil {
-		err = setUpBridge(b)
+	m.used[envID] = time.Now()
+	if a, ok := m.plan.Environments[envID]; ok {
+		return m.bridge(a), nil
 	}
+	taken, err := m.taken()
 	if err != nil {
-		delete(m.up, envID)
-		return err
+		return Bridge{}, err
 	}
-	m.names.ensure(envID, b.Gateway)
-	return nil
+	a, err := m.plan.assign(envID, m.subnets(), m.cfg.EnvBits, taken)
+	if err != nil {
+		return Bridge{}, err
+	}
+	if err := m.savePlan(); err != nil {
+		delete(m.plan.Environments, envID)
+		return Bridge{}, err
+	}
+	return m.bridge(a), nil
 }
 
-// applyRules sets the rules for what is up now.
-func (m *Manager) applyRules(context.Context) error {
+// bringUp makes bridges that are not there, and the rules before a bridge can carry anything. A bridge that cannot be
+// made does not keep the others from it.
+func (m *Manager) bringUp(ctx context.Context, bridges map[string]Bridge) error {
+	if !m.ruled {
+		if err := enableForwarding(m.log); err != nil {
+			return err
+		}
+	}
+	for env, b := range bridges {
+		m.up[env] = b
+		if m.ruled && m.rules.addBridge(b) != nil {
+			m.ruled = false // the tables may be gone
+		}
+	}
+	if !m.ruled {
+		if err := m.applyRules(); err != nil {
+			return err
+		}
+		m.openHostFirewall(ctx)
+	}
+	var errs []error
+	for env, b := range bridges {
+		if err := setUpBridge(b); err != nil {
+			delete(m.up, env)
+			errs = append(errs, err)
+			continue
+		}
+		m.names.ensure(env, b.Gateway)
+	}
+	return errors.Join(errs...)
+}
+
+// applyRules sets the rules for what is up now, and for more ports.
+func (m *Manager) applyRules(ports ...port) error {
 	bridges := make([]Bridge, 0, len(m.up))
 	for _, b := range m.up {
 		bridges = append(bridges, b)
 	}
-	var ports []port
 	for _, a := range m.book.all() {
 		ports = append(ports, port{m.vethName(a.Container), a.Addr})
 	}
 	guarded, err := m.rules.apply(bridges, ports)
+	m.ruled = err == nil
 	if err == nil && !guarded {
 		m.log.Warn().Msg("this kernel has no packet filter for bridges: apps of one environment could pretend to be each other")
 	}
@@ -128,7 +144,7 @@ func setUpBridge(b Bridge) error {
 	return nil
 }
 
-// removeBridge undoes makeBridge. What is gone already is no error.
+// removeBridge undoes bringUp. What is gone already is no error.
 func (m *Manager) removeBridge(envID string, b Bridge) error {
 	m.names.remove(envID)
 	if err := deleteLink(b.Name); err != nil {
@@ -137,7 +153,7 @@ func (m *Manager) removeBridge(envID string, b Bridge) error {
 	if _, ok := m.up[envID]; ok {
 		delete(m.up, envID)
 		if err := m.rules.removeBridge(b); err != nil {
-			return m.applyRules(context.Background())
+			return m.applyRules()
 		}
 	}
 	return nil

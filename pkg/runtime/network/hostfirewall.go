@@ -45,7 +45,7 @@ func (m *Manager) openHostFirewall(ctx context.Context) {
 func (m *Manager) hostRules(ctx context.Context) []hostRule {
 	out, err := iptables(ctx, "-S")
 	if err != nil {
-		return nil
+		return nil // no iptables, or nothing it could say
 	}
 	return neededHostRules(out, "pbx"+m.cfg.ID+"+")
 }

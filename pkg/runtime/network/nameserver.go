@@ -101,10 +101,16 @@ func startNameserver(gateway netip.Addr, handler func(context.Context) dns.Handl
 		{Listener: tcp, Handler: h, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second},
 	}
 	for _, srv := range s.servers {
-		started := make(chan struct{})
+		started, ended := make(chan struct{}), make(chan struct{})
 		srv.NotifyStartedFunc = func() { close(started) }
-		s.done.Go(func() { _ = srv.ActivateAndServe() }) // ends with close; the listeners are open already
-		<-started                                        // a server that has not started cannot be shut down
+		s.done.Go(func() {
+			defer close(ended)
+			_ = srv.ActivateAndServe() // the listeners are open already: it fails only when they are closed
+		})
+		select { // a server that has not started cannot be shut down
+		case <-started:
+		case <-ended:
+		}
 	}
 	return s, nil
 }

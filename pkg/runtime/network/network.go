@@ -10,6 +10,7 @@ package network
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -64,17 +65,22 @@ type Manager struct {
 	used   map[string]time.Time // when an environment was last asked for
 	up     map[string]Bridge    // environments whose bridge this process made or found
 	next   uint32               // where the search for a free address goes on
+	ruled  bool                 // the rules in the kernel are of this process
 	closed bool
 
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 }
 
+var errClosed = errors.New("the network manager is closed")
+
 var idForm = regexp.MustCompile(`^[a-z0-9]{4}$`)
 
 const (
 	stateFile  = "network.json"
 	guardEvery = 10 * time.Second
+	// Looking at the host's own firewall costs a process each time.
+	hostFirewallEvery = 6 // times guardEvery
 )
 
 // New loads which environment has which network. It changes nothing in the kernel: Reconcile does, and should be called
@@ -142,36 +148,4 @@ func (m *Manager) ResolvConf(envID string) []byte {
 		return nil
 	}
 	return fmt.Appendf(nil, "nameserver %s\noptions timeout:2 attempts:3\n", m.bridge(a).Gateway)
-}
-
-// guard puts back what others took away: a firewall reload removes our tables and the host's accept rules, and a port
-// 53 held by another program may come free.
-func (m *Manager) guard(ctx context.Context) {
-	t := time.NewTicker(guardEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
-		m.mu.Lock()
-		if len(m.up) > 0 {
-			m.repair(ctx)
-		}
-		m.mu.Unlock()
-	}
-}
-
-func (m *Manager) repair(ctx context.Context) {
-	if !m.rules.present() {
-		m.log.Warn().Msg("the packet filter rules were removed by another program; putting them back")
-		if err := m.applyRules(ctx); err != nil {
-			m.log.Error().Err(err).Msg("packet filter rules")
-		}
-	}
-	m.openHostFirewall(ctx)
-	for env, b := range m.up {
-		m.names.ensure(env, b.Gateway)
-	}
 }

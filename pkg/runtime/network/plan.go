@@ -25,19 +25,16 @@ type assignment struct {
 	Prefix netip.Prefix `json:"prefix"`
 }
 
-// assign gives envID the first free network of length bits, from subnets in their order, that overlaps none of taken.
-// It returns the environment's present one when it has one.
-func (p *plan) assign(envID string, subnets []netip.Prefix, bits int, taken []netip.Prefix) (a assignment, fresh bool, err error) {
-	if a, ok := p.Environments[envID]; ok {
-		return a, false, nil
-	}
+// assign gives envID, which has none, the first free network of length bits, from subnets in their order, that overlaps
+// none of taken.
+func (p *plan) assign(envID string, subnets []netip.Prefix, bits int, taken []netip.Prefix) (assignment, error) {
 	numbers := map[int]bool{}
 	busy := append([]netip.Prefix(nil), taken...)
 	for _, other := range p.Environments {
 		numbers[other.Number] = true
 		busy = append(busy, other.Prefix)
 	}
-	a.Number = 1
+	a := assignment{Number: 1}
 	for numbers[a.Number] {
 		a.Number++
 	}
@@ -48,10 +45,10 @@ func (p *plan) assign(envID string, subnets []netip.Prefix, bits int, taken []ne
 				p.Environments = map[string]assignment{}
 			}
 			p.Environments[envID] = a
-			return a, true, nil
+			return a, nil
 		}
 	}
-	return assignment{}, false, model.Errorf(model.KindUnavailable, "no address range is left for another environment").
+	return assignment{}, model.Errorf(model.KindUnavailable, "no address range is left for another environment").
 		WithWhy("%d environments have one, and the host's own routes cover the rest of %s", len(p.Environments), subnets[0]).
 		WithHint("destroy environments that are not needed, or set another subnet")
 }

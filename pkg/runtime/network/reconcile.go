@@ -21,6 +21,9 @@ import (
 func (m *Manager) Reconcile(ctx context.Context, live []Attachment) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.closed {
+		return errClosed
+	}
 	known := map[string]bool{}
 	for _, a := range live {
 		known[a.Container] = true
@@ -31,41 +34,53 @@ func (m *Manager) Reconcile(ctx context.Context, live []Attachment) error {
 		}
 	}
 	var errs []error
-	var adopted []Attachment
+	bridges := map[string]Bridge{}
 	for _, a := range live {
-		if !a.Addr.IsValid() {
-			addr, err := addrOf(a.Pid)
-			if err != nil {
-				errs = append(errs, fmt.Errorf("address of %s: %w", a.Container, err))
-				continue
-			}
-			a.Addr = addr
+		b, err := m.record(a)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("network of %s: %w", a.Container, err))
+			continue
 		}
-		old, had := m.book.get(a.Container)
-		if !had || old.Addr != a.Addr || old.EnvID != a.EnvID {
-			m.book.put(a) // the rules that ensure sets include it
-		}
-		adopted = append(adopted, a)
+		bridges[a.EnvID] = b
 	}
-	for _, a := range adopted {
-		if err := m.adopt(ctx, a); err != nil {
+	m.ruled = false // set the rules once, for all that lives, so that nobody's packets are dropped meanwhile
+	if len(bridges) > 0 {
+		errs = append(errs, m.bringUp(ctx, bridges))
+	}
+	for _, a := range m.book.all() {
+		if err := m.adopt(a); err != nil {
 			errs = append(errs, fmt.Errorf("network of %s: %w", a.Container, err))
 		}
-	}
-	if len(m.up) > 0 {
-		errs = append(errs, m.applyRules(ctx))
 	}
 	errs = append(errs, m.removeStale(known))
 	return errors.Join(errs...)
 }
 
-func (m *Manager) adopt(ctx context.Context, a Attachment) error {
-	b, err := m.ensure(ctx, a.EnvID)
+// record puts a living container in the book, and returns its bridge.
+func (m *Manager) record(a Attachment) (Bridge, error) {
+	b, err := m.assign(a.EnvID)
 	if err != nil {
-		return err
+		return Bridge{}, err
+	}
+	if !a.Addr.IsValid() {
+		if a.Addr, err = addrOf(a.Pid); err != nil {
+			return Bridge{}, fmt.Errorf("reading its address: %w", err)
+		}
 	}
 	if !b.Prefix.Contains(a.Addr) {
-		return fmt.Errorf("address %s is not of the environment's network %s: the container has to be started again", a.Addr, b.Prefix)
+		return Bridge{}, fmt.Errorf("address %s is not of the environment's network %s: the container has to be started again", a.Addr, b.Prefix)
+	}
+	if old, ok := m.book.get(a.Container); !ok || old.Addr != a.Addr || old.EnvID != a.EnvID { // else it keeps its health
+		m.book.put(a)
+	}
+	return b, nil
+}
+
+// adopt joins a container of the book to its bridge where it is not.
+func (m *Manager) adopt(a Attachment) error {
+	b, ok := m.up[a.EnvID]
+	if !ok {
+		return errors.New("its environment has no bridge")
 	}
 	bridge, err := netlink.LinkByName(b.Name)
 	if err != nil {
@@ -81,7 +96,7 @@ func (m *Manager) adopt(ctx context.Context, a Attachment) error {
 			return err
 		}
 		defer ns.Close()
-		return m.plug(ctx, b, a.Container, ns, a.Addr)
+		return m.plug(b, a.Container, ns, a.Addr)
 	case err != nil:
 		return err
 	}
