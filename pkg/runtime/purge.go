@@ -1,0 +1,114 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+)
+
+// removeParallel bounds how many containers are removed at a time.
+const removeParallel = 8
+
+// Shutdown removes every container, giving each grace to end, and all networks, and closes the runtime. Images,
+// volumes and logs stay.
+func (r *Runtime) Shutdown(ctx context.Context, grace time.Duration) error {
+	errs := []error{r.removeAll(ctx, grace), r.Close(ctx)}
+	errs = append(errs, r.killShims(), r.groups.remove(), unmountBelow(r.cfg.RunDir), unmountBelow(r.cfg.engineDir()))
+	return errors.Join(append(errs, r.net.Destroy(ctx))...)
+}
+
+// Purge is Shutdown without grace, and removes everything the runtime ever made: images, volumes, logs too.
+func (r *Runtime) Purge(ctx context.Context) error {
+	if err := r.Shutdown(ctx, 0); err != nil {
+		return err
+	}
+	dirs := []string{
+		r.cfg.engineDir(), r.cfg.partsDir(), r.cfg.networkDir(),
+		filepath.Join(r.cfg.DataDir, "volumes"), filepath.Join(r.cfg.DataDir, "logs"),
+		filepath.Join(r.cfg.RunDir, "containerd"), filepath.Join(r.cfg.RunDir, "s"), r.cfg.runcRoot(), r.cfg.etcDir(),
+		r.cfg.fifoDir(), r.cfg.socket(), r.cfg.socket() + ".ttrpc", r.cfg.engineConf(), r.cfg.enginePid(),
+	}
+	var errs []error
+	for _, d := range dirs {
+		errs = append(errs, os.RemoveAll(d))
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Runtime) removeAll(ctx context.Context, grace time.Duration) error {
+	ctx, err := r.begin(ctx)
+	if err != nil {
+		return err
+	}
+	records, err := r.client.ContainerService().List(ctx)
+	if err != nil {
+		return failure(err, "cannot list the containers")
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(removeParallel)
+	for _, c := range records {
+		g.Go(func() error { return r.remove(ctx, c.ID, grace) })
+	}
+	return g.Wait()
+}
+
+// killShims ends programs of ours that are left when every container is removed: shims that containerd lost.
+func (r *Runtime) killShims() error {
+	links, err := filepath.Glob("/proc/[0-9]*/exe")
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		exe, err := os.Readlink(l)
+		if err != nil || !strings.HasPrefix(exe, r.cfg.partsDir()+"/") {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(l)))
+		if err != nil {
+			continue
+		}
+		fd, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			continue // gone
+		}
+		p := &process{pid: pid, fd: fd}
+		if still, err := os.Readlink(l); err == nil && still == exe {
+			_ = p.signal(syscall.SIGKILL)
+			ctx, cancel := context.WithTimeout(context.Background(), killTime)
+			_ = p.wait(ctx)
+			cancel()
+		}
+		p.release()
+	}
+	return nil
+}
+
+// unmountBelow unmounts everything below dir, the deepest first.
+func unmountBelow(dir string) error {
+	all, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir))
+	if err != nil {
+		return fmt.Errorf("listing mounts: %w", err)
+	}
+	slices.SortFunc(all, func(a, b *mountinfo.Info) int { return len(b.Mountpoint) - len(a.Mountpoint) })
+	var errs []error
+	for _, m := range all {
+		if m.Mountpoint == dir {
+			continue // a file system of its own, perhaps; not ours to unmount
+		}
+		if err := unix.Unmount(m.Mountpoint, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) {
+			errs = append(errs, fmt.Errorf("unmounting %s: %w", m.Mountpoint, err))
+		}
+	}
+	return errors.Join(errs...)
+}

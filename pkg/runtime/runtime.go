@@ -1,0 +1,193 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+
+	containerd "github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/pkg/namespaces"
+	"github.com/rs/zerolog"
+
+	"github.com/pandabox/pandabox/pkg/model"
+	"github.com/pandabox/pandabox/pkg/runtime/network"
+)
+
+// Runtime runs containers. Its methods may be called at the same time; those about one container take turns.
+type Runtime struct {
+	cfg    Config
+	id     string
+	log    zerolog.Logger
+	parts  parts
+	engine *engine
+	client *containerd.Client
+	net    *network.Manager
+	groups cgroups
+	userns bool
+
+	images  sync.Map // digest → *image, which never changes
+	locks   locks    // by container name
+	changes signals
+
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+	close  func() error // once
+}
+
+// New unpacks what pandabox carries, adopts or starts containerd, and puts back the networks of containers that still
+// run. It needs root. ctx bounds the start only.
+func New(ctx context.Context, cfg Config) (*Runtime, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if os.Geteuid() != 0 {
+		return nil, model.Errorf(model.KindForbidden, "running containers needs root").WithHint("start pandabox with sudo, or as a service")
+	}
+	if err := makeDirs(cfg.DataDir, cfg.RunDir, cfg.engineDir(), cfg.etcDir(), cfg.fifoDir()); err != nil {
+		return nil, err
+	}
+	// The root of a user namespace is nobody on the box, and has to pass through here to its file system.
+	if err := os.Chmod(cfg.RunDir, 0o711); err != nil {
+		return nil, fmt.Errorf("opening the way to containers: %w", err)
+	}
+	r := &Runtime{cfg: cfg, id: InstanceID(cfg.DataDir), log: cfg.Logger.With().Str("component", "runtime").Logger()}
+	if r.parts, err = unpackParts(cfg.partsDir()); err != nil {
+		return nil, err
+	}
+	r.groups = newCgroups("/pandabox-" + r.id)
+	r.net, err = network.New(network.Config{
+		ID: r.id, Subnet: cfg.Subnet, StateDir: cfg.networkDir(),
+		Logger: cfg.Logger.With().Str("component", "network").Logger(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("preparing the network: %w", err)
+	}
+	if r.engine, err = startEngine(ctx, cfg, r.changes.send); err != nil {
+		return nil, errors.Join(err, r.net.Close())
+	}
+	r.client = r.engine.client
+	r.close = sync.OnceValue(func() error { return errors.Join(r.engine.stop(), r.net.Close()) })
+	if err := r.settle(ctx); err != nil {
+		return nil, errors.Join(err, r.Close(ctx))
+	}
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r.cancel = cancel
+	r.tasks.Go(func() { r.watch(life) })
+	return r, nil
+}
+
+// settle brings what was found in line: networks back, what nobody can want any more away.
+func (r *Runtime) settle(ctx context.Context) error {
+	ctx, err := r.begin(ctx)
+	if err != nil {
+		return err
+	}
+	if r.userns, err = r.canIsolateUsers(ctx); err != nil {
+		return err
+	}
+	all, err := r.list(ctx)
+	if err != nil {
+		return err
+	}
+	var live []network.Attachment
+	for _, c := range all {
+		if c.Replica.Role == model.RoleOneOff { // its caller is gone
+			if err := r.remove(ctx, c.Name, 0); err != nil {
+				r.log.Warn().Err(err).Str("container", c.Name).Msg("removing a one-off container of an earlier life")
+			}
+			continue
+		}
+		if c.State == model.ContainerRunning {
+			live = append(live, network.Attachment{Container: c.Name, EnvID: c.Replica.EnvID, Pid: c.Pid, Aliases: c.aliases})
+		}
+	}
+	if err := r.net.Reconcile(ctx, live); err != nil {
+		r.log.Error().Err(err).Msg("putting networks back") // the others serve; reconcile replaces what does not
+	}
+	r.sweep(ctx, all)
+	return nil
+}
+
+// Close stops containerd. Containers and their shims live on and serve; the next New finds them. Closing twice is
+// closing once.
+func (r *Runtime) Close(context.Context) error {
+	if r.cancel != nil {
+		r.cancel()
+	}
+	r.tasks.Wait()
+	return r.close()
+}
+
+// begin waits until containerd answers and returns a context for talking to it.
+func (r *Runtime) begin(ctx context.Context) (context.Context, error) {
+	if err := r.engine.ready(ctx); err != nil {
+		return nil, failure(err, "the container runtime does not answer")
+	}
+	return namespaces.WithNamespace(ctx, namespace), nil
+}
+
+// canIsolateUsers tells whether containers can have users of their own: the kernel must map them in overlays.
+func (r *Runtime) canIsolateUsers(ctx context.Context) (bool, error) {
+	if r.cfg.NoUserNamespaces {
+		return false, nil
+	}
+	capable, err := r.client.GetSnapshotterCapabilities(ctx, snapshotter)
+	if err != nil {
+		return false, fmt.Errorf("asking the snapshotter: %w", err)
+	}
+	if most, err := os.ReadFile("/proc/sys/user/max_user_namespaces"); err != nil || string(most) == "0\n" {
+		return false, nil
+	}
+	ok := slices.Contains(capable, "remap-ids")
+	if !ok {
+		r.log.Warn().Msg("this kernel cannot give containers users of their own; root in a container is root on the box, without its powers")
+	}
+	return ok, nil
+}
+
+// SetHealthy says whether a container's names on its network should lead to it.
+func (r *Runtime) SetHealthy(name string, healthy bool) { r.net.SetHealthy(name, healthy) }
+
+// locks are mutexes by name.
+type locks struct {
+	mu   sync.Mutex
+	held map[string]*lock
+}
+
+type lock struct {
+	ch   chan struct{}
+	refs int
+}
+
+// take waits for the name's turn. The returned function gives it back.
+func (l *locks) take(ctx context.Context, name string) (func(), error) {
+	l.mu.Lock()
+	if l.held == nil {
+		l.held = map[string]*lock{}
+	}
+	k := l.held[name]
+	if k == nil {
+		k = &lock{ch: make(chan struct{}, 1)}
+		l.held[name] = k
+	}
+	k.refs++
+	l.mu.Unlock()
+	drop := func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if k.refs--; k.refs == 0 {
+			delete(l.held, name)
+		}
+	}
+	select {
+	case k.ch <- struct{}{}:
+		return func() { <-k.ch; drop() }, nil
+	case <-ctx.Done():
+		drop()
+		return nil, ctx.Err()
+	}
+}

@@ -1,0 +1,63 @@
+package runtime
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/containerd/containerd/v2/core/snapshots"
+	"github.com/containerd/errdefs"
+)
+
+// sweep removes what operations cut short by a crash left: snapshots and files of no container, old parts. Nothing
+// else may be under way. What fails is tried again at the next start.
+func (r *Runtime) sweep(ctx context.Context, all []found) {
+	have := make(map[string]bool, len(all))
+	for _, c := range all {
+		have[c.Name] = true
+	}
+	if err := r.sweepSnapshots(ctx, have); err != nil {
+		r.log.Warn().Err(err).Msg("removing file systems of no container")
+	}
+	entries, err := os.ReadDir(r.cfg.etcDir())
+	if err != nil {
+		r.log.Warn().Err(err).Msg("removing files of no container")
+	}
+	for _, e := range entries {
+		if !have[e.Name()] {
+			_ = os.RemoveAll(filepath.Join(r.cfg.etcDir(), e.Name()))
+		}
+	}
+	used := func(dir string) bool {
+		for _, c := range all {
+			if strings.HasPrefix(c.runtime, dir+"/") {
+				return true
+			}
+		}
+		return runningFrom(dir)
+	}
+	if err := removeUnusedParts(r.cfg.partsDir(), r.parts.Dir, used); err != nil {
+		r.log.Warn().Err(err).Msg("removing parts of older versions")
+	}
+}
+
+func (r *Runtime) sweepSnapshots(ctx context.Context, have map[string]bool) error {
+	sn := r.client.SnapshotService(snapshotter)
+	var orphans []string
+	err := sn.Walk(ctx, func(_ context.Context, info snapshots.Info) error {
+		if name, ours := info.Labels[labelContainer]; ours && !have[name] {
+			orphans = append(orphans, info.Name)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, key := range orphans {
+		if err := sn.Remove(ctx, key); err != nil && !errdefs.IsNotFound(err) {
+			return err
+		}
+	}
+	return nil
+}
