@@ -15,7 +15,7 @@ var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Run(ctx, cli.Config{Version: version, Extra: cli.Service(version)}, os.Args[1:])
+	code := cli.Main(ctx, version, os.Args[1:])
 	stop()
 	os.Exit(code)
 }

@@ -19,8 +19,8 @@ import (
 // startWait bounds how long start waits for the daemon's first answer.
 const startWait = 2 * time.Minute
 
-// Service returns the commands that are the daemon, or start and stop it, on the box itself.
-func Service(version string) []*cobra.Command {
+// serviceCommands returns the commands that are the daemon, or start and stop it, on the box itself.
+func serviceCommands(version string) []*cobra.Command {
 	var file string
 	withConfig := func(c *cobra.Command) *cobra.Command {
 		c.Flags().StringVar(&file, "config", daemon.DefaultConfigFile, "the daemon's configuration file")
