@@ -1,5 +1,7 @@
 package control
 
+import "github.com/pandabox/pandabox/pkg/model"
+
 // EnvProduction is the environment meant where none is named.
 const EnvProduction = "production"
 
@@ -18,4 +20,15 @@ func (r Ref) env() string {
 		return EnvProduction
 	}
 	return r.Env
+}
+
+// check refuses names that nothing could be given.
+func (r Ref) check() error {
+	if r.App == "" {
+		return model.Invalid("no app is named").WithHint("name it with -a APP")
+	}
+	if err := model.CheckName("app", r.App); err != nil {
+		return err
+	}
+	return model.CheckName("environment", r.env())
 }

@@ -25,8 +25,9 @@ type Config struct {
 // Variable is one piece of configuration. Its value is stored sealed and opened only where a container is made, or,
 // unless it is a secret, for somebody allowed to read it.
 type Variable struct {
-	Sealed []byte `json:"sealed"`
-	Secret bool   `json:"secret,omitempty"` // write-only
+	Sealed   []byte `json:"sealed"`
+	Secret   bool   `json:"secret,omitempty"`   // write-only
+	Declared bool   `json:"declared,omitempty"` // came with a deploy, from the app's own file: the next deploy may replace it
 }
 
 // CheckVariable refuses a name or a value no process could be given.

@@ -170,3 +170,27 @@ func write(path string, raw []byte) (err error) {
 	defer func() { _ = dir.Close() }()
 	return dir.Sync()
 }
+
+// Replace puts a key file's content into the file path, once it was checked, and keeps the file that was there with the
+// ending. No keyring may be using it.
+func Replace(path string, raw []byte, ending string) error {
+	if _, err := parse(raw); err != nil {
+		return fmt.Errorf("replacing the master key: %w", err)
+	}
+	old, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return fmt.Errorf("reading the master key that is replaced: %w", err)
+	case bytes.Equal(old, raw):
+		return nil
+	default:
+		if err := write(path+ending, old); err != nil {
+			return fmt.Errorf("keeping the master key that is replaced: %w", err)
+		}
+	}
+	if err := write(path, raw); err != nil {
+		return fmt.Errorf("replacing the master key: %w", err)
+	}
+	return nil
+}

@@ -2,7 +2,9 @@ package secrets
 
 import (
 	"crypto/cipher"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -133,4 +135,17 @@ func associated(place []string) []byte {
 		ad = append(binary.BigEndian.AppendUint32(ad, uint32(len(p))), p...) //nolint:gosec // short
 	}
 	return ad
+}
+
+// Fingerprint returns 32 bytes that are the same for the same data in the same place, and tell nothing about the data
+// to whoever does not have the key file. It stays the same through Rotate.
+func (k *Keyring) Fingerprint(data []byte, place ...string) []byte {
+	k.mu.RLock()
+	h := hmac.New(sha256.New, k.keys[0])
+	k.mu.RUnlock()
+	ad := associated(place)
+	_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(ad)))) // a hash never fails
+	_, _ = h.Write(ad)
+	_, _ = h.Write(data)
+	return h.Sum(nil)
 }

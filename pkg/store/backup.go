@@ -113,3 +113,21 @@ func Check(path string) error {
 		return nil
 	})
 }
+
+// KeyCheck returns Box.KeyCheck of the store in the file path, which nobody may be writing to.
+func KeyCheck(ctx context.Context, path string) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	db, err := openFile(path, 200*time.Millisecond, true)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = db.Close() }()
+	var box Box
+	err = db.View(func(b *bbolt.Tx) (err error) {
+		box, err = (&Tx{b: b}).Box()
+		return err
+	})
+	return box.KeyCheck, err
+}

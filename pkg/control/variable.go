@@ -1,0 +1,158 @@
+package control
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/pandabox/pandabox/pkg/identity"
+	"github.com/pandabox/pandabox/pkg/model"
+	"github.com/pandabox/pandabox/pkg/store"
+)
+
+// Variables are a workload's configuration.
+type Variables struct{ c *Control }
+
+// Variable is one variable as it may be shown.
+type Variable struct {
+	Name   string `json:"name"`
+	Value  string `json:"value,omitempty"` // "" for a secret
+	Secret bool   `json:"secret"`
+}
+
+// VariableChange sets and unsets variables at once. A name must not be in both.
+type VariableChange struct {
+	Set     map[string]string
+	Secrets []string // names in Set to be write-only from now on; one that is secret already stays so
+	Unset   []string // unsetting what is not set is no error
+}
+
+// VariablesChanged tells what a change did.
+type VariablesChanged struct {
+	Version int     `json:"version"`          // of the configuration now
+	Deploy  *Deploy `json:"deploy,omitempty"` // that brings it to the running app; nil before the first deploy, or when nothing changed
+}
+
+// List returns the workload's variables by name.
+func (v *Variables) List(ctx context.Context, actor model.Actor, ref Ref) ([]Variable, error) {
+	out := []Variable{}
+	err := v.c.cfg.Store.View(ctx, func(tx *store.Tx) error {
+		pl, err := v.c.find(tx, actor, identity.VariableRead, ref)
+		if err != nil {
+			return err
+		}
+		cfg, err := tx.Config(pl.w.ID, pl.w.ConfigVersion)
+		if err != nil {
+			return err
+		}
+		for _, name := range slices.Sorted(maps.Keys(cfg.Variables)) {
+			one := Variable{Name: name, Secret: cfg.Variables[name].Secret}
+			if !one.Secret {
+				if one.Value, err = v.c.open(pl.w.ID, name, cfg.Variables[name]); err != nil {
+					return err
+				}
+			}
+			out = append(out, one)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Set changes variables. On a workload with a release it makes the next release, of the same image, and deploys it.
+// A workload that does not exist yet is made, so that what the first deploy requires can be set before it.
+func (v *Variables) Set(ctx context.Context, actor model.Actor, ref Ref, ch VariableChange) (out VariablesChanged, err error) {
+	invalid := ch.check()
+	if invalid == nil {
+		invalid = ref.check()
+	}
+	err = v.c.cfg.Store.Update(ctx, func(tx *store.Tx) error {
+		o, err := v.c.org(tx, actor, identity.VariableWrite, ref.Org)
+		if err != nil {
+			return err
+		}
+		if invalid != nil {
+			return invalid
+		}
+		pl, err := v.c.ensure(tx, actor, o, ref, "", "")
+		if err != nil {
+			return err
+		}
+		changed, err := v.c.changeVariables(tx, &pl.w, ch)
+		if err != nil {
+			return err
+		}
+		out.Version = pl.w.ConfigVersion
+		if !changed {
+			return nil
+		}
+		if err := v.c.record(tx, actor, o.ID, "variable.set", pl.ref().String(), ch.text()); err != nil {
+			return err
+		}
+		if pl.w.Want.IsZero() {
+			return tx.PutWorkload(pl.w)
+		}
+		out.Deploy, err = v.c.deployConfig(tx, actor, &pl, ch.text())
+		return err
+	})
+	return out, err
+}
+
+// deployConfig makes a release of what is wanted now with the newest variables, and deploys it.
+func (c *Control) deployConfig(tx *store.Tx, actor model.Actor, pl *place, what string) (*Deploy, error) {
+	want, err := tx.Release(pl.w.Want.ReleaseID)
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.newRelease(tx, actor, pl, model.Release{Image: want.Image, Processes: want.Processes, Volumes: want.Volumes, Description: what})
+	if err != nil {
+		return nil, err
+	}
+	one, err := c.moveTo(tx, actor, pl, model.DeployConfig, r.ID, "")
+	if err != nil {
+		return nil, err
+	}
+	view, err := c.deployView(tx, one)
+	return &view, err
+}
+
+// check refuses what cannot be set.
+func (ch VariableChange) check() error {
+	if len(ch.Set)+len(ch.Unset) == 0 {
+		return model.Invalid("no variable is named").WithHint("pandabox env set NAME=value")
+	}
+	for _, name := range ch.Unset {
+		if _, both := ch.Set[name]; both {
+			return model.Invalid("%s is both set and unset", name).WithHint("choose one")
+		}
+	}
+	for _, name := range ch.Secrets {
+		if _, ok := ch.Set[name]; !ok {
+			return model.Invalid("%s is to be a secret but is not set", name).WithHint("give its value in the same step")
+		}
+	}
+	return checkVariables(ch.Set)
+}
+
+// text names what a change touches, never a value.
+func (ch VariableChange) text() string {
+	var parts []string
+	if len(ch.Set) > 0 {
+		parts = append(parts, "set "+strings.Join(slices.Sorted(maps.Keys(ch.Set)), ", "))
+	}
+	if len(ch.Unset) > 0 {
+		parts = append(parts, "unset "+strings.Join(slices.Sorted(slices.Values(ch.Unset)), ", "))
+	}
+	text := strings.Join(parts, "; ")
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+func checkVariables(values map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if err := model.CheckVariable(name, values[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
