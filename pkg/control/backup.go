@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/pandabox/pandabox/pkg/identity"
@@ -22,9 +23,15 @@ import (
 
 // Where things are in a data directory, and in a backup.
 const (
-	StoreFile = "pandabox.db"
-	KeyFile   = "keys/master"
+	storeName = "pandabox.db"
+	keyName   = "keys/master"
 )
+
+// StoreFile returns the path of the store in a data directory.
+func StoreFile(dataDir string) string { return filepath.Join(dataDir, storeName) }
+
+// KeyFile returns the path of the master key in a data directory.
+func KeyFile(dataDir string) string { return filepath.Join(dataDir, filepath.FromSlash(keyName)) }
 
 const (
 	manifestFile = "backup.json"
@@ -78,17 +85,17 @@ func (c *Control) writeBackup(ctx context.Context, t *tar.Writer) error {
 	// The store first: a key made meanwhile is then in the key file, and one too many does no harm.
 	sum := sha256.New()
 	err = c.cfg.Store.Snapshot(ctx, io.MultiWriter(t, sum), func(size int64) error {
-		return t.WriteHeader(c.header(StoreFile, size))
+		return t.WriteHeader(c.header(storeName, size))
 	})
 	if err != nil {
 		return err
 	}
 	keys := c.keys.Bytes()
-	if err := c.writeFile(t, KeyFile, keys); err != nil {
+	if err := c.writeFile(t, keyName, keys); err != nil {
 		return err
 	}
 	keySum := sha256.Sum256(keys)
-	sums := fmt.Sprintf("%x  %s\n%x  %s\n", sum.Sum(nil), StoreFile, keySum, KeyFile)
+	sums := fmt.Sprintf("%x  %s\n%x  %s\n", sum.Sum(nil), storeName, keySum, keyName)
 	if err := c.writeFile(t, sumsFile, []byte(sums)); err != nil {
 		return err
 	}
@@ -111,7 +118,7 @@ func (c *Control) writeFile(t *tar.Writer, name string, content []byte) error {
 // before anything is replaced; what was there before is kept beside it, with the ending ".before-restore". It is done
 // again from the start when it was interrupted.
 func Restore(ctx context.Context, dataDir string, r io.Reader) error {
-	if err := os.MkdirAll(filepath.Join(dataDir, filepath.Dir(KeyFile)), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(KeyFile(dataDir)), 0o700); err != nil {
 		return fmt.Errorf("making the data directory: %w", err)
 	}
 	tmp, err := os.MkdirTemp(dataDir, ".restore-") // on the same disk
@@ -119,24 +126,24 @@ func Restore(ctx context.Context, dataDir string, r io.Reader) error {
 		return fmt.Errorf("making a place to unpack the backup: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(tmp) }()
-	keys, err := unpackBackup(ctx, r, filepath.Join(tmp, StoreFile))
+	keys, err := unpackBackup(ctx, r, filepath.Join(tmp, storeName))
 	if err != nil {
 		return notABackup(err)
 	}
-	if err := checkBackup(ctx, filepath.Join(tmp, StoreFile), keys); err != nil {
+	if err := checkBackup(ctx, filepath.Join(tmp, storeName), keys); err != nil {
 		return err
 	}
-	snapshot, err := os.Open(filepath.Join(tmp, StoreFile))
+	snapshot, err := os.Open(filepath.Join(tmp, storeName))
 	if err != nil {
 		return fmt.Errorf("opening the unpacked store: %w", err)
 	}
 	defer func() { _ = snapshot.Close() }()
 	// The store refuses while a daemon runs, so it comes first. Between the two renames the old key stands beside the
 	// new store; a daemon started in that moment says so and changes nothing.
-	if err := store.Restore(filepath.Join(dataDir, StoreFile), snapshot); err != nil {
+	if err := store.Restore(StoreFile(dataDir), snapshot); err != nil {
 		return err
 	}
-	return secrets.Replace(filepath.Join(dataDir, KeyFile), keys, store.EndingBefore)
+	return secrets.Replace(KeyFile(dataDir), keys, store.EndingBefore)
 }
 
 // unpackBackup writes the store to file and returns the keys, once every sum was right.
@@ -162,22 +169,22 @@ func unpackBackup(ctx context.Context, r io.Reader, file string) (keys []byte, e
 			if err := checkManifest(t); err != nil {
 				return nil, err
 			}
-		case StoreFile:
-			if sums[StoreFile], err = saveFile(t, file); err != nil {
+		case storeName:
+			if sums[storeName], err = saveFile(t, file); err != nil {
 				return nil, err
 			}
-		case KeyFile:
+		case keyName:
 			if keys, err = io.ReadAll(io.LimitReader(t, maxKeyFile)); err != nil {
 				return nil, err
 			}
 			sum := sha256.Sum256(keys)
-			sums[KeyFile] = hex.EncodeToString(sum[:])
+			sums[keyName] = hex.EncodeToString(sum[:])
 		case sumsFile:
 			text, err := io.ReadAll(io.LimitReader(t, maxManifest))
 			if err != nil {
 				return nil, err
 			}
-			if want := fmt.Sprintf("%s  %s\n%s  %s\n", sums[StoreFile], StoreFile, sums[KeyFile], KeyFile); string(text) != want {
+			if want := fmt.Sprintf("%s  %s\n%s  %s\n", sums[storeName], storeName, sums[keyName], keyName); string(text) != want {
 				return nil, errors.New("its checksums do not fit its content")
 			}
 			return keys, nil
@@ -229,6 +236,10 @@ func checkBackup(ctx context.Context, file string, keys []byte) error {
 }
 
 func notABackup(err error) error {
+	if errors.Is(err, syscall.ENOSPC) {
+		return model.Errorf(model.KindNoSpace, "the disk is full, so the backup cannot be unpacked").Wrap(err).
+			WithHint("free some space on the disk of the data directory, then try again; nothing was changed")
+	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || model.KindOf(err) != model.KindInternal {
 		return err
 	}
