@@ -51,8 +51,8 @@ func (c *logCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Chec
 // Write implements zapcore.Core.
 func (c *logCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	level := levelOf(e.Level)
-	if level > zerolog.DebugLevel && strings.HasPrefix(e.LoggerName, "tls.handshake") {
-		level = zerolog.DebugLevel // anybody can make a handshake fail
+	if strings.HasPrefix(e.LoggerName, "tls.handshake") || e.LoggerName == "admin" {
+		level = zerolog.DebugLevel // anybody can make a handshake fail; that there is no admin endpoint is meant so
 	}
 	ev := c.log.WithLevel(level)
 	if ev == nil || level < c.log.GetLevel() {

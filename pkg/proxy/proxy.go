@@ -87,6 +87,7 @@ func (p *Proxy) start(ctx context.Context) error {
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p.stop = stop
+	caddy.BufferedLog() // or the first lines would go to standard error
 	if err := caddy.Load(p.caddyConfig(), true); err != nil {
 		stop()
 		return fmt.Errorf("starting caddy: %w", err)

@@ -12,7 +12,9 @@ func TestRouting(t *testing.T) {
 	p := start(t, func(c *Config) { c.APIHandler = hello("api") })
 	c := client(t, p)
 	shop, blog := app(t, "shop-1", hello("shop")), app(t, "blog-1", hello("blog"))
-	state := func(host string, s model.RouteState) model.Route { return model.Route{Host: host, WorkloadID: host, State: s} }
+	state := func(host string, s model.RouteState) model.Route {
+		return model.Route{Host: host, WorkloadID: host, State: s}
+	}
 	plain := serving("plain.localhost", shop)
 	plain.TLS = model.TLSOff
 	publish(t, p, serving("shop.localhost", shop), serving("*.blog.localhost", blog), plain,

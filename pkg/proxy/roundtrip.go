@@ -179,6 +179,9 @@ func (x *exchange) answer(res *http.Response) error {
 			h[k] = v
 		}
 	}
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // or net/http would guess one
+	}
 	for _, kv := range x.route.headers {
 		h[kv[0]] = []string{kv[1]}
 	}
