@@ -20,7 +20,9 @@ func failure(err error, format string, args ...any) error {
 	if errors.As(err, &known) {
 		return err
 	}
-	err = errgrpc.ToNative(err)
+	if ctxErr := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded); !ctxErr {
+		err = errgrpc.ToNative(err) // which would make an unknown error of these
+	}
 	e := model.Errorf(model.KindInternal, format, args...).Wrap(err)
 	switch {
 	case isNoSpace(err):
