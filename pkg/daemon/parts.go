@@ -59,7 +59,7 @@ func (p *parts) assemble(ctx context.Context) (err error) {
 	if p.control, err = control.New(ctx, p.controlConfig()); err != nil {
 		return err
 	}
-	if p.api, err = httpapi.New(httpapi.Config{Control: p.control, Logger: p.named("api"), Version: cfg.Version}); err != nil {
+	if p.api, err = httpapi.New(httpapi.Config{Control: p.control, Logger: p.named("api"), Version: cfg.Version, RootCA: p.proxy.RootCA}); err != nil {
 		return err
 	}
 	handler := p.api.Handler()

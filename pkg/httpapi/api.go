@@ -33,6 +33,7 @@ type Config struct {
 	Control   *control.Control
 	Logger    zerolog.Logger
 	Version   string        // of the daemon, told in the OpenAPI document
+	RootCA    func() []byte // certificate of the box's own CA, PEM; nil, or an empty answer: there is none
 	MaxImage  int64         // bytes of an uploaded image; 0 means DefaultMaxImage
 	Heartbeat time.Duration // between signs of life on a quiet stream; 0 means DefaultHeartbeat
 }

@@ -46,6 +46,7 @@ func (a *API) register() {
 	a.registerExec()
 	a.registerEvents()
 	a.registerPages()
+	a.registerCA()
 	a.page(public("the API's description holds nothing of the box"), http.MethodGet, specPath, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/openapi+json")
 		_, _ = w.Write(a.spec) // the caller is gone
