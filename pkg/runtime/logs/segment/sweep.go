@@ -12,7 +12,7 @@ import (
 const (
 	minTarget   = 16 << 10 // bytes
 	maxTarget   = 4 << 20
-	maxSegments = 1000 // in a directory; many short-lived containers reach it before the budget
+	maxSegments = 500 // in a directory; many short-lived containers reach it before the budget
 )
 
 // File is a segment in a directory.
@@ -63,14 +63,13 @@ func List(dir string) ([]File, error) {
 //
 // Two writers may sweep at once: both remove in the order of age.
 func Sweep(dir string, all []File, container string, maxBytes int64) (target int64) {
-	writing := map[Name]bool{}
+	live := int64(1)
 	for i, s := range all {
 		newest := i+1 == len(all) || all[i+1].Container != s.Container
 		if newest && s.Container != container && busy(filepath.Join(dir, s.Name.String())) {
-			writing[s.Name] = true
+			live++
 		}
 	}
-	live := int64(len(writing) + 1)
 	target = min(max(maxBytes/(4*(live+3)), minTarget), maxTarget)
 	left, count := int64(0), len(all)
 	for _, s := range all {
@@ -81,9 +80,6 @@ func Sweep(dir string, all []File, container string, maxBytes int64) (target int
 	for _, s := range byAge {
 		if left <= maxBytes-live*target && count < maxSegments {
 			break
-		}
-		if writing[s.Name] {
-			continue
 		}
 		if remove(filepath.Join(dir, s.Name.String())) {
 			left -= s.Size

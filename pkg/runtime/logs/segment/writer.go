@@ -22,6 +22,7 @@ type Writer struct {
 	dir  string
 	name Name
 	max  int64
+	made bool // dir was there
 
 	buf   []byte // whole records
 	lines int    // their number
@@ -40,10 +41,6 @@ type Writer struct {
 // possible. maxBytes is the budget of the whole directory. The container's last segment is continued if it has room.
 func Open(dir string, name Name, maxBytes int64) *Writer {
 	w := &Writer{dir: dir, name: name, max: maxBytes, buf: make([]byte, 0, batchSize+MaxRecord)}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		w.fail(err)
-		return w
-	}
 	w.begin()
 	return w
 }
@@ -164,6 +161,13 @@ func (w *Writer) begin() {
 	if w.file != nil {
 		_ = w.file.Close()
 		w.file = nil
+	}
+	if !w.made { // once only: when the directory is removed, the workload's logs are not wanted any more
+		if err := os.MkdirAll(w.dir, 0o700); err != nil {
+			w.fail(err)
+			return
+		}
+		w.made = true
 	}
 	all, err := List(w.dir)
 	if err != nil {
