@@ -132,6 +132,9 @@ func platformOf(ctx context.Context, cs content.Provider, desc ocispec.Descripto
 	if err := readJSON(ctx, cs, manifest.Config, &config); err != nil {
 		return ocispec.Platform{}, incomplete(err)
 	}
+	if config.OS == "" || config.Architecture == "" {
+		return ocispec.Platform{}, malformed(nil).WithWhy("its configuration names no platform")
+	}
 	return platforms.Normalize(config.Platform), nil
 }
 
@@ -140,7 +143,7 @@ func archiveFailure(src *source, err error) error {
 	var known *model.Error
 	switch {
 	case errors.As(err, &known):
-		return err
+		return known
 	case src.err != nil && !errors.Is(src.err, io.EOF):
 		return model.Errorf(model.KindCanceled, "the image was not sent to its end").Wrap(src.err).WithHint("send it again")
 	case isNoSpace(err), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errdefs.IsUnavailable(err):

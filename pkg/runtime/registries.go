@@ -27,7 +27,7 @@ import (
 //
 //	[registry."registry.example.com:5000"]
 //	ca = "/etc/ssl/example.pem"                # trusted besides the box's own
-//	insecure = true                            # plain HTTP
+//	insecure = true                            # plain HTTP, which is the default for this box itself only
 type registries struct {
 	Registry map[string]registry `toml:"registry"`
 }
@@ -37,7 +37,7 @@ type registry struct {
 	Username string   `toml:"username"`
 	Password string   `toml:"password"`
 	CA       string   `toml:"ca"`
-	Insecure bool     `toml:"insecure"`
+	Insecure *bool    `toml:"insecure"`
 }
 
 // loadRegistries reads the file afresh, so that a change needs no restart. A missing file means defaults.
@@ -84,8 +84,11 @@ func (r registries) hosts(name string) ([]docker.RegistryHost, error) {
 	if name == "docker.io" {
 		host = "registry-1.docker.io"
 	}
-	if local, err := docker.MatchLocalhost(name); err == nil && local && reg.CA == "" || reg.Insecure {
+	if local, err := docker.MatchLocalhost(name); err == nil && local && reg.CA == "" {
 		scheme = "http"
+	}
+	if reg.Insecure != nil {
+		scheme = map[bool]string{true: "http", false: "https"}[*reg.Insecure]
 	}
 	h, err := reg.host(host, scheme)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
+	"github.com/containerd/log"
 	"github.com/rs/zerolog"
 
 	"github.com/pandabox/pandabox/pkg/model"
@@ -31,6 +32,7 @@ type Runtime struct {
 	images  sync.Map // digest → *image, which never changes
 	locks   locks    // by container name
 	changes signals
+	lines   *log.Entry // where containerd's client logs to
 
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
@@ -58,6 +60,7 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 	if r.parts, err = unpackParts(cfg.partsDir()); err != nil {
 		return nil, err
 	}
+	r.lines = relay(r.log)
 	r.groups = newCgroups("/pandabox-" + r.id)
 	r.net, err = network.New(network.Config{
 		ID: r.id, Subnet: cfg.Subnet, StateDir: cfg.networkDir(),
@@ -127,7 +130,7 @@ func (r *Runtime) begin(ctx context.Context) (context.Context, error) {
 	if err := r.engine.ready(ctx); err != nil {
 		return nil, failure(err, "the container runtime does not answer")
 	}
-	return namespaces.WithNamespace(ctx, namespace), nil
+	return log.WithLogger(namespaces.WithNamespace(ctx, namespace), r.lines), nil
 }
 
 // canIsolateUsers tells whether containers can have users of their own: the kernel must map them in overlays.

@@ -265,3 +265,16 @@ func digestOf(b []byte) string {
 }
 
 func hexOf(digest string) string { return strings.TrimPrefix(digest, "sha256:") }
+
+// Rework returns the image with another configuration and manifest. The manifest is made to point at the configuration.
+func (b *Built) Rework(t testing.TB, config, manifest map[string]any) *Built {
+	t.Helper()
+	out := &Built{Blobs: map[string][]byte{}, Layers: b.Layers, DiffIDs: b.DiffIDs, plain: b.plain}
+	for _, l := range b.Layers {
+		out.Blobs[l] = b.Blobs[l]
+	}
+	out.Config = out.put(jsonOf(t, config))
+	manifest["config"] = out.Descriptor("application/vnd.oci.image.config.v1+json", out.Config)
+	out.Manifest = out.put(jsonOf(t, manifest))
+	return out
+}
