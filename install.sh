@@ -166,8 +166,7 @@ packages() {
 }
 
 install_packages() {
-	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
 }
 
 need_go() {
@@ -305,9 +304,8 @@ owner_link() {
 
 # hello_image makes the archive and, beside it, its digest: the same source gives the same digest.
 hello_image() {
-	(cd "$here" && go run ./examples/hello/image "$image.new" >"$image.digest.new")
-	mv "$image.new" "$image"
-	mv "$image.digest.new" "$image.digest"
+	(cd "$here" && go run ./examples/hello/image "$image.new" >"$image.digest.new") &&
+		mv "$image.new" "$image" && mv "$image.digest.new" "$image.digest"
 }
 
 demo() {

@@ -38,11 +38,12 @@ func (c *Controller) read(ctx context.Context) {
 			last = s.workloads
 			c.post(ctx, func() { c.wanted(s) })
 		}
-		c.note(func(st *Stats) { st.ReadError = err })
+		took := c.clock.Now().Sub(began)
+		c.note(func(st *Stats) { st.ReadError, st.Read = err, took })
 		var retry <-chan time.Time
 		if err != nil {
 			retry = c.clock.After(readRetry)
-		} else if !c.pause(ctx, c.clock.Now().Sub(began)) {
+		} else if !c.pause(ctx, took) {
 			return
 		}
 		select {

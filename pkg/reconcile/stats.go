@@ -13,6 +13,7 @@ type Stats struct {
 	Planned int           // workloads it looked at
 	FullAll time.Duration // the newest pass that looked at every workload
 	List    time.Duration // the newest listing of containers
+	Read    time.Duration // the newest reading of intent
 
 	ReadError    error // of the newest attempt to read intent; nil is fine, here and below
 	ListError    error
@@ -50,5 +51,6 @@ func (c *Controller) measure(planned int, took time.Duration) {
 			st.Containers += len(w.seen)
 			st.Operations += len(w.ops)
 		}
+		c.log.Debug().Int("workloads", st.Workloads).Dur("read", st.Read).Dur("took", took).Msg("full pass")
 	})
 }

@@ -71,10 +71,11 @@ func (b *Box) configure(extra string) error {
 		return err
 	}
 	b.HTTP, b.HTTPS = fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
-	text := fmt.Sprintf("data_dir = %q\nrun_dir = %q\nhttp_addr = %q\nhttps_addr = %q\nlog_level = \"debug\"\nlog_file = %q\n",
+	text := fmt.Sprintf("data_dir = %q\nrun_dir = %q\nhttp_addr = %q\nhttps_addr = %q\nlog_file = %q\n",
 		b.DataDir, b.RunDir, b.HTTP, b.HTTPS, b.LogFile())
 	for key, line := range map[string]string{
 		"base_domain": fmt.Sprintf("base_domain = %q\n", Base),
+		"log_level":   "log_level = \"debug\"\n",
 		"offline":     "offline = true\n",
 		"subnet":      fmt.Sprintf("subnet = \"10.%d.0.0/16\"\n", 128+os.Getpid()%100),
 	} {

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/pandabox/pandabox/pkg/api"
+	"github.com/pandabox/pandabox/pkg/client"
+	"github.com/pandabox/pandabox/pkg/model"
+	"github.com/pandabox/pandabox/test/box"
+	"github.com/pandabox/pandabox/test/ociimage"
+)
+
+// patience bounds every wait for something to happen: it is no measure.
+const patience = 2 * time.Minute
+
+// setup is what rows share: programs built once, and the figures of a run that give two rows.
+type setup struct {
+	bin     string // the pandabox binary
+	dir     string // scratch
+	cache   string // programs that outlive a run
+	archive string // the image of bench/app
+	rounds  int    // 0: the row's own choice
+	boxes   int    // made so far
+	flat    *flatFigures
+	control *controlFigures
+}
+
+func newSetup(ctx context.Context, rounds int) (*setup, error) {
+	if os.Geteuid() != 0 {
+		return nil, errors.New("it starts real containers and needs root")
+	}
+	s := &setup{bin: os.Getenv("PANDABOX_BIN"), rounds: rounds}
+	if s.bin == "" {
+		return nil, errors.New("PANDABOX_BIN is not set: run make bench")
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, fmt.Errorf("finding the cache: %w", err)
+	}
+	s.cache = filepath.Join(cache, "pandabox", "bench")
+	if err := os.MkdirAll(s.cache, 0o755); err != nil {
+		return nil, fmt.Errorf("making the cache: %w", err)
+	}
+	if s.dir, err = os.MkdirTemp("", "bench-"); err != nil {
+		return nil, fmt.Errorf("making a directory: %w", err)
+	}
+	if err := s.buildApp(ctx); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(s.dir))
+	}
+	return s, nil
+}
+
+func (s *setup) close(context.Context) error { return os.RemoveAll(s.dir) }
+
+func (s *setup) buildApp(ctx context.Context) error {
+	program := filepath.Join(s.dir, "app")
+	if err := goBuild(ctx, program, "./bench/app"); err != nil {
+		return err
+	}
+	spec, err := ociimage.Static(program, 8080)
+	if err != nil {
+		return err
+	}
+	s.archive = filepath.Join(s.dir, "app.tar")
+	_, err = ociimage.WriteFile(s.archive, spec)
+	return err
+}
+
+// caddy returns stock Caddy, built on first use; the compiler decides whether what is in the cache is still right.
+func (s *setup) caddy(ctx context.Context) (string, error) {
+	program := filepath.Join(s.cache, "caddy")
+	return program, goBuild(ctx, program, "./bench/peers/caddy")
+}
+
+func goBuild(ctx context.Context, out, pkg string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", out, "github.com/pandabox/pandabox/"+pkg[len("./"):])
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", pkg, err, text)
+	}
+	return nil
+}
+
+// need installs a Debian package that brings a command which is missing.
+func need(ctx context.Context, command, debian string) error {
+	if _, err := exec.LookPath(command); err == nil {
+		return nil
+	}
+	for _, args := range [][]string{{"update", "-qq"}, {"install", "-y", "-qq", "--no-install-recommends", debian}} {
+		cmd := exec.CommandContext(ctx, "apt-get", args...)
+		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("installing %s: %w\n%s", debian, err, text)
+		}
+	}
+	return nil
+}
+
+// times returns how many rounds a row does.
+func (s *setup) times(own int) int {
+	if s.rounds > 0 {
+		return s.rounds
+	}
+	return own
+}
+
+// bench is a box with a client.
+type bench struct {
+	*box.Box
+	*client.Client
+}
+
+// box starts a new box with nothing on it.
+func (s *setup) box(ctx context.Context) (*bench, error) { return s.boxWith(ctx, "info") }
+
+func (s *setup) boxWith(ctx context.Context, logLevel string) (*bench, error) {
+	s.boxes++
+	extra := fmt.Sprintf("subnet = \"10.%d.0.0/16\"\nlog_level = %q\n", 90+s.boxes, logLevel)
+	b, err := box.New(ctx, box.Options{Extra: extra})
+	if err != nil {
+		return nil, fmt.Errorf("starting a box: %w", err)
+	}
+	c, err := client.New(client.Config{Address: "unix://" + b.Socket()})
+	if err != nil {
+		return nil, errors.Join(err, b.Close(ctx))
+	}
+	return &bench{Box: b, Client: c}, nil
+}
+
+// end closes the box whatever ended ctx, and joins what goes wrong to *err.
+func (b *bench) end(ctx context.Context, err *error) {
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	b.Client.Close()
+	if cerr := b.Box.Close(end); cerr != nil {
+		*err = errors.Join(*err, fmt.Errorf("closing the box: %w", cerr))
+	}
+}
+
+// upload brings bench/app's image into the box.
+func (b *bench) upload(ctx context.Context, archive string) (model.Image, error) {
+	f, err := os.Open(archive)
+	if err != nil {
+		return model.Image{}, err
+	}
+	defer func() { _ = f.Close() }()
+	img, err := b.ImportImage(ctx, f, nil)
+	if err != nil {
+		return model.Image{}, fmt.Errorf("importing the image: %w", err)
+	}
+	return img, nil
+}
+
+// plan is the deploy of an image as a web process with a health check that answers at once.
+func plan(img model.Image) api.NewDeploy {
+	return api.NewDeploy{
+		Image:     img,
+		Processes: []model.Process{{Name: model.ProcessWeb, Port: 8080, Health: model.HealthCheck{Path: "/up"}}},
+	}
+}
+
+// deploy deploys and waits until the deploy has succeeded.
+func (b *bench) deploy(ctx context.Context, app string, n api.NewDeploy) error {
+	ref := client.Ref{App: app}
+	d, err := b.CreateDeploy(ctx, ref, n)
+	if err != nil {
+		return fmt.Errorf("deploying %s: %w", app, err)
+	}
+	return b.settled(ctx, ref, d.ID)
+}
+
+// settled waits until a deploy has succeeded.
+func (b *bench) settled(ctx context.Context, ref client.Ref, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	d, err := b.WatchDeploy(ctx, ref, id, func(api.Deploy) error { return nil })
+	if err != nil {
+		return fmt.Errorf("waiting for the deploy of %s: %w", ref.App, err)
+	}
+	if d.State != model.DeploySucceeded {
+		return fmt.Errorf("the deploy of %s ended %s: %v", ref.App, d.State, d.Error)
+	}
+	return nil
+}
+
+// routeAll routes n hosts to an app over plain HTTP: host(0) … host(n-1).
+func (b *bench) routeAll(ctx context.Context, app string, n int) error {
+	jobs := make(chan int)
+	errs := make(chan error, 1)
+	const workers = 16
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for range workers {
+		go func() {
+			var err error
+			for i := range jobs {
+				if err == nil {
+					_, err = b.AddDomain(ctx, client.Ref{App: app}, api.NewDomain{Host: host(i), TLS: model.TLSOff})
+				}
+			}
+			errs <- err
+		}()
+	}
+	for i := range n {
+		jobs <- i
+	}
+	close(jobs)
+	var all []error
+	for range workers {
+		all = append(all, <-errs)
+	}
+	if err := errors.Join(all...); err != nil {
+		return fmt.Errorf("adding domains: %w", err)
+	}
+	// The last of them answers once the table with all of them is published.
+	return b.answers(ctx, host(n-1))
+}
+
+func host(i int) string { return fmt.Sprintf("h%d.bench.example", i) }
+
+// answers waits until a host answers with the app's eleven bytes over plain HTTP.
+func (b *bench) answers(ctx context.Context, host string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		body, err := get(ctx, b.HTTP, host, "/")
+		if err == nil && body == "hello world" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s never answered: %q, %v", host, body, err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// upstream returns the address of the one replica of an app.
+func (b *bench) upstream(ctx context.Context, app string) (string, error) {
+	w, err := b.Workload(ctx, client.Ref{App: app})
+	if err != nil {
+		return "", fmt.Errorf("looking at %s: %w", app, err)
+	}
+	if len(w.Replicas) != 1 || w.Replicas[0].Addr == "" {
+		return "", fmt.Errorf("%s has no replica with an address: %+v", app, w.Replicas)
+	}
+	return w.Replicas[0].Addr, nil
+}
