@@ -75,6 +75,9 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return fmt.Errorf("making %s: %w", dir, err)
 		}
+		if err := reachable(dir); err != nil {
+			return err
+		}
 	}
 	began := time.Now()
 	p, err := assemble(ctx, d.cfg, log)
@@ -91,6 +94,21 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 		log.Info().Dur("took", time.Since(began)).Str("base", d.cfg.BaseDomain).Str("version", d.cfg.Version).Msg("pandabox serves")
 		close(d.ready)
 	})
+}
+
+// reachable refuses a directory that the users of containers cannot get to: root in a container is nobody outside.
+func reachable(dir string) error {
+	for up := filepath.Dir(dir); up != "/"; up = filepath.Dir(up) {
+		info, err := os.Stat(up)
+		if err != nil {
+			return fmt.Errorf("looking at %s: %w", up, err)
+		}
+		if info.Mode()&0o001 == 0 {
+			return model.Invalid("%s cannot be used", dir).
+				WithWhy("only its owner may enter %s, so no container could reach its files below it", up).WithHint("chmod o+x %s, or choose another directory", up)
+		}
+	}
+	return nil
 }
 
 // apiHandler serves the API as soon as it is there: the proxy is made before it.

@@ -65,9 +65,9 @@ func (p *parts) assemble(ctx context.Context) (err error) {
 	handler := p.api.Handler()
 	api.h.Store(&handler)
 	p.router = newRouter(p.proxy, p.runtime.SetHealthy)
-	rlog := p.named("reconcile")
+	log := p.log
 	p.controller, err = reconcile.New(reconcile.Config{
-		State: p.store, Runtime: p.runtime, Images: p.runtime, Router: p.router, Environ: p.control, Logger: &rlog,
+		State: p.store, Runtime: p.runtime, Images: p.runtime, Router: p.router, Environ: p.control, Logger: &log,
 		LastLogLine: lastLogLine(p.runtime),
 	})
 	return err

@@ -52,6 +52,9 @@ func New(ctx context.Context, o Options) (*Box, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the box's directory: %w", err)
 	}
+	if err := os.Chmod(dir, 0o711); err != nil { // the users of containers pass through it
+		return nil, fmt.Errorf("opening the box's directory: %w", err)
+	}
 	b := &Box{Bin: bin, Dir: dir, DataDir: filepath.Join(dir, "data"), RunDir: filepath.Join(dir, "run"), Config: filepath.Join(dir, "config.toml")}
 	if o.DataDir != "" {
 		b.DataDir = o.DataDir

@@ -138,7 +138,10 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=256m", "pandabox-test", dir).CombinedOutput(); err != nil {
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=256m,mode=711", "pandabox-test", dir).CombinedOutput(); err != nil {
 		t.Fatalf("mounting: %v\n%s", err, out)
 	}
 	t.Cleanup(func() {
