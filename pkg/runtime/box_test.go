@@ -3,10 +3,12 @@ package runtime_test
 import (
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/pandabox/pandabox/pkg/model"
+	"github.com/pandabox/pandabox/pkg/runtime"
 	"github.com/pandabox/pandabox/pkg/runtime/runtimetest"
 	"github.com/pandabox/pandabox/pkg/runtime/runtimetest/boxtest"
 )
@@ -44,3 +46,19 @@ func TestServe(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// logged counts the lines a container has written.
+func logged(t *testing.T, r *runtime.Runtime, workload, container string) int {
+	t.Helper()
+	n := 0
+	err := r.Logs(t.Context(), model.LogQuery{WorkloadID: workload, Container: container, Tail: -1}, func(model.LogLine) error {
+		n++
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
