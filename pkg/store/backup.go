@@ -84,34 +84,44 @@ func lock(path string) (unlock func(), err error) {
 // Check reads the whole file at path, which nobody may be writing to, and refuses what is not a sound store that this
 // binary can use.
 func Check(path string) error {
-	db, err := openFile(path, 200*time.Millisecond, true)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = db.Close() }()
-	have, err := schemaOf(db)
-	switch {
-	case err != nil:
-		return damaged(path, err)
-	case have == 0:
-		return damaged(path, errors.New("it is empty"))
-	case have > Schema():
-		return model.Conflict("the store was written by a newer pandabox").
-			WithWhy("its schema is version %d, this program knows versions up to %d", have, Schema()).
-			WithHint("restore it with the pandabox that wrote it, or a newer one")
-	}
-	return db.View(func(b *bbolt.Tx) error {
-		var first error
-		for err := range b.Check() { // to the end: the goroutine behind it stops only there
-			if first == nil {
-				first = err
-			}
+	return inspect(path, func(db *bbolt.DB) error {
+		have, err := schemaOf(db)
+		switch {
+		case err != nil:
+			return damaged(path, err)
+		case have == 0:
+			return damaged(path, errors.New("it is empty"))
+		case have > Schema():
+			return model.Conflict("the store was written by a newer pandabox").
+				WithWhy("its schema is version %d, this program knows versions up to %d", have, Schema()).
+				WithHint("restore it with the pandabox that wrote it, or a newer one")
 		}
-		if first != nil {
-			return damaged(path, first)
-		}
-		return nil
+		return db.View(func(b *bbolt.Tx) error { return sound(b, path) })
 	})
+}
+
+// sound reads everything a transaction can reach, and then lets bbolt compare its pages.
+func sound(b *bbolt.Tx, path string) error {
+	// The walk comes first: it meets a bent page in this goroutine, which is guarded, while bbolt's check has its own.
+	err := b.ForEach(func(_ []byte, in *bbolt.Bucket) error {
+		return in.ForEach(func(k, v []byte) error {
+			_ = append(append([]byte(nil), k...), v...)
+			return nil
+		})
+	})
+	if err != nil {
+		return damaged(path, err)
+	}
+	var first error
+	for err := range b.Check() { // to the end: the goroutine behind it stops only there
+		if first == nil {
+			first = err
+		}
+	}
+	if first != nil {
+		return damaged(path, first)
+	}
+	return nil
 }
 
 // KeyCheck returns Box.KeyCheck of the store in the file path, which nobody may be writing to.
@@ -119,15 +129,37 @@ func KeyCheck(ctx context.Context, path string) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	db, err := openFile(path, 200*time.Millisecond, true)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = db.Close() }()
 	var box Box
-	err = db.View(func(b *bbolt.Tx) (err error) {
-		box, err = (&Tx{b: b}).Box()
-		return err
+	err := inspect(path, func(db *bbolt.DB) error {
+		return db.View(func(b *bbolt.Tx) (err error) {
+			box, err = (&Tx{b: b}).Box()
+			return err
+		})
 	})
 	return box.KeyCheck, err
+}
+
+// inspect opens a file that may be damaged for reading.
+func inspect(path string, fn func(*bbolt.DB) error) error {
+	db, err := openFile(path, 200*time.Millisecond, true)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	return guarded(path, func() error {
+		info, err := os.Stat(path)
+		if err != nil {
+			return err
+		}
+		err = db.View(func(b *bbolt.Tx) error {
+			if b.Size() > info.Size() {
+				return damaged(path, fmt.Errorf("it is cut off: %d of %d bytes are there", info.Size(), b.Size()))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return fn(db)
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -52,4 +53,16 @@ func zeroIfMissing[T any](v, zero T, err error) (T, error) {
 		return zero, nil
 	}
 	return v, err
+}
+
+// guarded runs fn, which reads a file that may be damaged. bbolt trusts its pages: a bent one makes it panic or read
+// outside of the file.
+func guarded(path string, fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = damaged(path, fmt.Errorf("reading it: %v", r))
+		}
+	}()
+	return fn()
 }

@@ -58,7 +58,7 @@ func Open(path string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{db: db, path: path, now: func() time.Time { return o.Now().UTC() }}
-	if err := s.begin(o.migrations); err != nil {
+	if err := guarded(path, func() error { return s.begin(o.migrations) }); err != nil {
 		_ = db.Close()
 		return nil, err
 	}
@@ -84,9 +84,17 @@ func (s *Store) begin(ms []migration) error {
 }
 
 // openFile opens the bbolt file itself.
-func openFile(path string, timeout time.Duration, readOnly bool) (*bbolt.DB, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: timeout, ReadOnly: readOnly, FreelistType: bbolt.FreelistMapType})
+func openFile(path string, timeout time.Duration, readOnly bool) (db *bbolt.DB, err error) {
+	err = guarded(path, func() error {
+		db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+			Timeout: timeout, ReadOnly: readOnly, PreLoadFreelist: true, FreelistType: bbolt.FreelistMapType,
+		})
+		return err
+	})
+	var told *model.Error
 	switch {
+	case errors.As(err, &told):
+		return nil, err
 	case errors.Is(err, berrors.ErrTimeout):
 		return nil, model.Conflict("another pandabox daemon is running on %s", filepath.Dir(path)).Wrap(err).
 			WithWhy("it holds the lock of %s", filepath.Base(path)).
