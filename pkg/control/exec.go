@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 
 	"github.com/pandabox/pandabox/pkg/identity"
 	"github.com/pandabox/pandabox/pkg/model"
@@ -52,6 +53,7 @@ func (e *Exec) Exec(ctx context.Context, actor model.Actor, ref Ref, process str
 func (e *Exec) Run(ctx context.Context, actor model.Actor, ref Ref, spec model.ExecSpec) (int, error) {
 	var pl place
 	var release *model.Release
+	var own []string
 	err := e.c.cfg.Store.Update(ctx, func(tx *store.Tx) (err error) {
 		if pl, err = e.c.findToChange(tx, actor, identity.Exec, ref); err != nil {
 			return err
@@ -69,6 +71,7 @@ func (e *Exec) Run(ctx context.Context, actor model.Actor, ref Ref, spec model.E
 		if release.Image.Digest == "" {
 			return model.Conflict("the image of %s is not here yet", ref).WithHint("wait until the deploy is done: pandabox status -a %s", ref.App)
 		}
+		own = e.c.ownVariables(pl, release, d.Domains)
 		return e.c.record(tx, actor, pl.org.ID, "run", pl.ref().String(), fmt.Sprintf("%s of v%d", program(spec), release.Number))
 	})
 	if err != nil {
@@ -81,7 +84,23 @@ func (e *Exec) Run(ctx context.Context, actor model.Actor, ref Ref, spec model.E
 	if err != nil {
 		return 0, err
 	}
-	return e.c.cfg.Runner.Run(ctx, e.c.oneOff(pl, release, spec, env), spec)
+	return e.c.cfg.Runner.Run(ctx, e.c.oneOff(pl, release, spec, append(env, own...)), spec)
+}
+
+// ownVariables are those pandabox itself sets, the same as a replica has. They come last, so that they count.
+func (c *Control) ownVariables(pl place, r *model.Release, ds []model.Domain) []string {
+	front, ok := r.Process(model.ProcessWeb)
+	if !ok {
+		front = r.ProcessList()[0]
+	}
+	own := []string{
+		"PORT=" + strconv.Itoa(r.PortOf(front)), "PANDABOX_APP=" + pl.app.Name, "PANDABOX_ENV=" + pl.env.Name,
+		"PANDABOX_RELEASE=v" + strconv.Itoa(r.Number), "PANDABOX_PROCESS=run", "PANDABOX_REPLICA=1",
+	}
+	if u := c.urlOf(ds); u != "" {
+		own = append(own, "PANDABOX_URL="+u)
+	}
+	return own
 }
 
 // oneOff is the container a command runs as: the release's image and volumes, the limits of its first process.

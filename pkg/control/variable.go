@@ -60,7 +60,8 @@ func (v *Variables) List(ctx context.Context, actor model.Actor, ref Ref) ([]Var
 	return out, err
 }
 
-// Set changes variables. On a workload with a release it makes the next release, of the same image, and deploys it.
+// Set changes variables. On a workload with a release it makes the next release, of the same image, and deploys it;
+// that is so too where the first deploy failed.
 // A workload that does not exist yet is made, so that what the first deploy requires can be set before it.
 func (v *Variables) Set(ctx context.Context, actor model.Actor, ref Ref, ch VariableChange) (out VariablesChanged, err error) {
 	invalid := ch.check()
@@ -90,18 +91,35 @@ func (v *Variables) Set(ctx context.Context, actor model.Actor, ref Ref, ch Vari
 		if err := v.c.record(tx, actor, o.ID, "variable.set", pl.ref().String(), ch.text()); err != nil {
 			return err
 		}
-		if pl.w.Want.IsZero() {
+		base, err := baseRelease(tx, pl.w)
+		if err != nil {
+			return err
+		}
+		if base == "" {
 			return tx.PutWorkload(pl.w)
 		}
-		out.Deploy, err = v.c.deployConfig(tx, actor, &pl, ch.text())
+		out.Deploy, err = v.c.deployConfig(tx, actor, &pl, base, ch.text())
 		return err
 	})
 	return out, err
 }
 
-// deployConfig makes a release of what is wanted now with the newest variables, and deploys it.
-func (c *Control) deployConfig(tx *store.Tx, actor model.Actor, pl *place, what string) (*Deploy, error) {
-	want, err := tx.Release(pl.w.Want.ReleaseID)
+// baseRelease returns the release that new variables are for: what is wanted or, where the first deploys failed, what
+// failed last (for want of a variable, most likely); "" when there is none.
+func baseRelease(tx *store.Tx, w model.Workload) (string, error) {
+	if !w.Want.IsZero() {
+		return w.Want.ReleaseID, nil
+	}
+	last, _, err := tx.Deploys(w.ID, "", 1)
+	if err != nil || len(last) == 0 || last[0].State != model.DeployFailed {
+		return "", err
+	}
+	return last[0].Target.ReleaseID, nil
+}
+
+// deployConfig makes a release like base with the newest variables, and deploys it.
+func (c *Control) deployConfig(tx *store.Tx, actor model.Actor, pl *place, base, what string) (*Deploy, error) {
+	want, err := tx.Release(base)
 	if err != nil {
 		return nil, err
 	}
