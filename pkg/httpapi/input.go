@@ -35,5 +35,5 @@ func (p Paged) page() control.Page { return control.Page{Limit: p.Limit, After: 
 
 // Keyed may be repeated without doing twice what it does.
 type Keyed struct {
-	Key string `header:"Idempotency-Key" maxLength:"200" doc:"the same key with the same body gives the same answer for 24 hours"`
+	Key string `header:"Idempotency-Key" maxLength:"255" doc:"the same key with the same body gives the same answer for 24 hours"`
 }
