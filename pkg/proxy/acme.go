@@ -12,16 +12,12 @@ import (
 
 // newACME makes the source of public certificates. Challenges are answered by Caddy's own listeners: certmagic finds
 // their ports taken and leaves the answering to them.
-func (c *certificates) newACME() (*issuance, error) {
+func (c *certificates) newACME() *issuance {
 	in := c.p.cfg.ACME
-	roots, err := acmeRoots(in.RootCAs)
-	if err != nil {
-		return nil, err
-	}
 	issue := c.newIssuance(nil, "")
 	https := c.p.HTTPSAddr()
 	template := certmagic.ACMEIssuer{
-		CA: in.CADirectory, Email: in.Email, Agreed: true, TrustedRoots: roots, Logger: c.logger,
+		CA: in.CADirectory, Email: in.Email, Agreed: true, TrustedRoots: c.roots, Logger: c.logger,
 		AltHTTPPort: int(c.p.HTTPAddr().Port()), AltTLSALPNPort: int(https.Port()), DisableDistributedSolvers: true,
 		DisableHTTPChallenge: in.TLSALPN01Only, DisableTLSALPNChallenge: in.HTTP01Only,
 	}
@@ -30,7 +26,7 @@ func (c *certificates) newACME() (*issuance, error) {
 	}
 	issuer := certmagic.NewACMEIssuer(issue.cfg, template)
 	issue.cfg.Issuers, issue.key = []certmagic.Issuer{issuer}, issuer.IssuerKey()
-	return issue, nil
+	return issue
 }
 
 // acmeRoots returns the system's roots with those of files added, or nil for the system's alone.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -43,6 +44,7 @@ type certificates struct {
 	acme     *issuance // nil: no ACME
 	internal *issuance
 	root     atomic.Pointer[[]byte] // PEM
+	roots    *x509.CertPool         // to check the ACME server with; nil: the system's
 	logger   *zap.Logger
 	signal   chan struct{}
 	flight   singleflight.Group
@@ -75,6 +77,10 @@ func newCertificates(p *Proxy) *certificates {
 
 // prepare loads what the user brought and makes sure that the CA's own blobs can be read.
 func (c *certificates) prepare(context.Context) error {
+	var err error
+	if c.roots, err = acmeRoots(c.p.cfg.ACME.RootCAs); err != nil {
+		return err
+	}
 	if err := mendCA(c.p.cfg.Storage, c.p.log); err != nil {
 		return err
 	}
@@ -94,9 +100,7 @@ func (c *certificates) provision(ctx caddy.Context) error {
 	}
 	c.internal = c.newIssuance(issuer, issuer.IssuerKey())
 	if !c.p.cfg.ACME.Disabled {
-		if c.acme, err = c.newACME(); err != nil {
-			return err
-		}
+		c.acme = c.newACME()
 	}
 	app, err := ctx.App("pki")
 	if err != nil {
@@ -122,7 +126,8 @@ func (c *certificates) newIssuance(issuer certmagic.Issuer, key string) *issuanc
 		Logger:           c.logger.Named("cache"),
 	})
 	i.cfg = certmagic.New(i.cache, certmagic.Config{
-		Issuers: []certmagic.Issuer{issuer}, Storage: c.p.vault, Logger: c.logger, DisableStorageCheck: true, OnEvent: c.onEvent,
+		// Locks of its own: a host's lock is held while its public certificate is tried for again and again.
+		Issuers: []certmagic.Issuer{issuer}, Storage: newVault(c.p.cfg.Storage), Logger: c.logger, DisableStorageCheck: true, OnEvent: c.onEvent,
 		KeySource: certmagic.StandardKeyGenerator{KeyType: certmagic.P256},
 	})
 	return i
