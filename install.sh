@@ -292,7 +292,7 @@ owner_link() {
 	if [ "$(printf '%s' "$box" | field claimed)" = true ]; then
 		echo "  It has an owner. Sign in with: pandabox login $url"
 	elif [ -n "$first" ]; then
-		link=$(PANDABOX_SOCKET=$run_dir/pandabox.sock "$target" claim | grep -o 'https://[^ ]*' | head -n 1) || true
+		link=$(PANDABOX_SOCKET=$run_dir/pandabox.sock "$target" claim 2>/dev/null | grep -o 'https://[^ ]*' | head -n 1) || true
 		[ -n "$link" ] || fail "no owner link could be made" "" "pandabox claim"
 		echo "  Own this box:  $link  (works once, for 24 hours)"
 	else
