@@ -31,7 +31,10 @@ func Run(ctx context.Context, config Config, args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var exit *exitError
-	if err != nil && (!errors.As(err, &exit) || exit.err != nil) {
+	if !errors.As(err, &exit) && interrupted(ctx, err) {
+		err = model.Errorf(model.KindCanceled, "interrupted")
+	}
+	if err != nil && (exit == nil || exit.err != nil) {
 		writeError(sh.err, sh.errStyle(), sh.json, err)
 	}
 	return exitCode(err)
@@ -86,6 +89,12 @@ func newRoot(config Config) (*shell, *cobra.Command) {
 		SilenceErrors: true, SilenceUsage: true,
 		Args: cobra.ArbitraryArgs,
 		RunE: sh.overview,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cmd.ValidateFlagGroups(); err != nil {
+				return flagError(cmd, err)
+			}
+			return nil
+		},
 	}
 	root.SetIn(sh.in)
 	root.SetOut(sh.out)
@@ -109,7 +118,12 @@ func newRoot(config Config) (*shell, *cobra.Command) {
 		}
 	}
 	root.AddCommand(aliases(sh)...)
-	root.AddCommand(config.Extra...)
+	for _, c := range config.Extra {
+		if c.GroupID == "" && !c.Hidden {
+			c.GroupID = "box"
+		}
+		root.AddCommand(c)
+	}
 	return sh, root
 }
 

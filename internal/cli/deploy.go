@@ -75,7 +75,7 @@ func (sh *shell) runDeploy(ctx context.Context, image, message string, w waiting
 	}
 	d, err := c.CreateDeploy(ctx, ref, newDeploy(m, settings, what, message))
 	if err != nil {
-		return err
+		return unsure(ctx, err, ref)
 	}
 	return sh.follow(ctx, c, d, w, began)
 }

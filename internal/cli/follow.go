@@ -85,13 +85,13 @@ func (sh *shell) leftAlone(err error, w waiting, d api.Deploy, ref client.Ref) e
 	case model.KindTimeout:
 		return model.Errorf(model.KindTimeout, "deploy %s is not over after %s", d.ID, w.timeout).WithWhy("it goes on in the background").WithHint("%s", again)
 	case model.KindCanceled:
-		return model.Errorf(model.KindCanceled, "interrupted; deploy %s goes on in the background", d.ID).WithHint("%s", again)
+		return &exitError{ExitInterrupted, model.Errorf(model.KindCanceled, "interrupted; deploy %s goes on in the background", d.ID).WithHint("%s", again)}
 	}
 	return err
 }
 
 // outcome returns the error a final deploy stands for, nil for success. Its exit code is 5 where the release before goes
-// on serving, 6 where a phase took too long, else 1, or 130 where somebody canceled it.
+// on serving, 130 where somebody canceled it, else 1.
 func outcome(d api.Deploy, ref client.Ref) error {
 	e := &model.Error{What: "the deploy of " + d.App + " did not succeed", Hint: hint("logs", ref)}
 	if d.Error != nil {
@@ -112,9 +112,6 @@ func outcome(d api.Deploy, ref client.Ref) error {
 		return e
 	case model.DeploySuperseded:
 		return &exitError{ExitFailed, model.Conflict("a newer deploy of %s took over", d.App).WithHint("%s", hint("deploys", ref))}
-	}
-	if e.Kind == model.KindTimeout {
-		return e
 	}
 	return &exitError{ExitFailed, e}
 }
@@ -174,6 +171,15 @@ func phaseName(s model.DeployState) string {
 		return "switch"
 	}
 	return string(s)
+}
+
+// unsure is the error of a deploy that was asked for, where the answer was not waited for.
+func unsure(ctx context.Context, err error, ref client.Ref) error {
+	if !interrupted(ctx, err) {
+		return err
+	}
+	e := model.Errorf(model.KindCanceled, "interrupted before the box answered").WithHint("see whether a deploy began: %s", hint("deploys", ref))
+	return &exitError{ExitInterrupted, e}
 }
 
 // interrupted tells whether err is the person's own Ctrl-C.

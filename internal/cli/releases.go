@@ -107,7 +107,7 @@ func (sh *shell) begin(cmd *cobra.Command, w waiting, began time.Time, start fun
 	}
 	d, err := start(c, ref)
 	if err != nil {
-		return err
+		return unsure(cmd.Context(), err, ref)
 	}
 	return sh.follow(cmd.Context(), c, d, w, began)
 }
