@@ -3,6 +3,7 @@ package runtime_test
 import (
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,7 +14,12 @@ import (
 	"github.com/pandabox/pandabox/pkg/runtime/runtimetest/boxtest"
 )
 
-func TestMain(m *testing.M) { boxtest.Main(m) }
+func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == "hold" {
+		os.Exit(holdRuntime(os.Args[2]))
+	}
+	boxtest.Main(m)
+}
 
 // get asks a container's app and returns the answer's text, "" when there is none.
 func get(t *testing.T, c model.Container, path string) string {

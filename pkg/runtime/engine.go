@@ -79,6 +79,8 @@ func dial(socket string) (*containerd.Client, error) {
 			Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.5, Jitter: 0.1, MaxDelay: 250 * time.Millisecond},
 			MinConnectTimeout: 2 * time.Second,
 		}),
+		// A call made just after containerd ended waits for the next one instead of failing.
+		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)),
 	}))
 	if err != nil {
 		return nil, fmt.Errorf("connecting to containerd: %w", err)
@@ -91,13 +93,19 @@ func (e *engine) ready(ctx context.Context) error {
 	e.mu.Lock()
 	up := e.up
 	e.mu.Unlock()
+	stopped := model.Errorf(model.KindUnavailable, "the container runtime is stopped")
+	select {
+	case <-e.done:
+		return stopped
+	default:
+	}
 	select {
 	case <-up:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-e.done:
-		return model.Errorf(model.KindUnavailable, "the container runtime is stopped")
+		return stopped
 	case <-time.After(engineStart):
 		return model.Errorf(model.KindUnavailable, "containerd does not answer").WithHint("see %s", e.cfg.engineLog())
 	}

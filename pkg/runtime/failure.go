@@ -7,6 +7,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/containerd/errdefs/pkg/errgrpc"
+	"google.golang.org/grpc/status"
 
 	"github.com/pandabox/pandabox/pkg/model"
 )
@@ -20,8 +21,8 @@ func failure(err error, format string, args ...any) error {
 	if errors.As(err, &known) {
 		return err
 	}
-	if ctxErr := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded); !ctxErr {
-		err = errgrpc.ToNative(err) // which would make an unknown error of these
+	if _, remote := status.FromError(err); remote { // of any other, ToNative makes an unknown one
+		err = errgrpc.ToNative(err)
 	}
 	e := model.Errorf(model.KindInternal, format, args...).Wrap(err)
 	switch {

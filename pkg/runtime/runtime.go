@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -56,6 +57,25 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 	if err := os.Chmod(cfg.RunDir, 0o711); err != nil {
 		return nil, fmt.Errorf("opening the way to containers: %w", err)
 	}
+	lock, err := lockPidFile(filepath.Join(cfg.DataDir, "runtime.pid"))
+	if errors.Is(err, errLocked) {
+		return nil, model.Conflict("another pandabox runs with the data in %s", cfg.DataDir).WithHint("stop it first, or choose another data directory")
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := open(ctx, cfg, lock)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r.cancel = cancel
+	r.tasks.Go(func() { r.watch(life) })
+	return r, nil
+}
+
+func open(ctx context.Context, cfg Config, lock *os.File) (*Runtime, error) {
+	var err error
 	r := &Runtime{cfg: cfg, id: InstanceID(cfg.DataDir), log: cfg.Logger.With().Str("component", "runtime").Logger()}
 	if r.parts, err = unpackParts(cfg.partsDir()); err != nil {
 		return nil, err
@@ -73,13 +93,10 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 		return nil, errors.Join(err, r.net.Close())
 	}
 	r.client = r.engine.client
-	r.close = sync.OnceValue(func() error { return errors.Join(r.engine.stop(), r.net.Close()) })
 	if err := r.settle(ctx); err != nil {
-		return nil, errors.Join(err, r.Close(ctx))
+		return nil, errors.Join(err, r.engine.stop(), r.net.Close())
 	}
-	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	r.cancel = cancel
-	r.tasks.Go(func() { r.watch(life) })
+	r.close = sync.OnceValue(func() error { return errors.Join(r.engine.stop(), r.net.Close(), lock.Close()) })
 	return r, nil
 }
 
@@ -118,9 +135,7 @@ func (r *Runtime) settle(ctx context.Context) error {
 // Close stops containerd. Containers and their shims live on and serve; the next New finds them. Closing twice is
 // closing once.
 func (r *Runtime) Close(context.Context) error {
-	if r.cancel != nil {
-		r.cancel()
-	}
+	r.cancel()
 	r.tasks.Wait()
 	return r.close()
 }

@@ -19,19 +19,19 @@ const lookAgain = 5 * time.Second
 // exit while containerd was down is told to nobody.
 func (r *Runtime) Wait(ctx context.Context, name string) (model.Exit, error) {
 	for {
-		ctx, err := r.begin(ctx)
+		turn, err := r.begin(ctx)
 		if err != nil {
 			return model.Exit{}, err
 		}
-		c, err := r.one(ctx, name)
+		c, err := r.one(turn, name)
 		switch {
 		case err != nil && model.KindOf(err) != model.KindUnavailable:
 			return model.Exit{}, err
 		case err == nil && c.State == model.ContainerExited:
 			return c.Exit, nil
 		case err == nil && c.State == model.ContainerRunning:
-			turn, cancel := context.WithTimeout(ctx, lookAgain)
-			_, _ = r.client.TaskService().Wait(turn, &tasks.WaitRequest{ContainerID: name}) // whatever it says, look again
+			bounded, cancel := context.WithTimeout(turn, lookAgain)
+			_, _ = r.client.TaskService().Wait(bounded, &tasks.WaitRequest{ContainerID: name}) // whatever it says, look again
 			cancel()
 		}
 		if err := pauseFor(ctx, 10*time.Millisecond); err != nil {
