@@ -26,7 +26,7 @@ const deadline = time.Minute
 
 // box is a real store and control behind the API on a Unix socket and on TLS, with fakes for what needs a runtime.
 type box struct {
-	t       *testing.T
+	t       testing.TB
 	store   *store.Store
 	control *control.Control
 	api     *API
@@ -40,7 +40,7 @@ type box struct {
 	logs   *fakeLogs
 }
 
-func newBox(t *testing.T, change ...func(*Config)) *box {
+func newBox(t testing.TB, change ...func(*Config)) *box {
 	t.Helper()
 	dir := t.TempDir()
 	b := &box{t: t, socket: filepath.Join(dir, "s"), log: &buffer{}, images: &fakeImages{}, runner: &fakeRunner{}, logs: &fakeLogs{}}
@@ -189,7 +189,7 @@ func (b *buffer) String() string {
 }
 
 // eventually waits until ok.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if ok() {
@@ -200,7 +200,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 // wantKind fails unless err is of a kind and says what to do.
-func wantKind(t *testing.T, err error, kind model.Kind) {
+func wantKind(t testing.TB, err error, kind model.Kind) {
 	t.Helper()
 	if got := model.KindOf(err); got != kind {
 		t.Fatalf("got an error of kind %q (%v), want %q", got, err, kind)
