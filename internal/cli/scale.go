@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pandabox/pandabox/pkg/api"
+	"github.com/pandabox/pandabox/pkg/client"
 	"github.com/pandabox/pandabox/pkg/manifest"
 	"github.com/pandabox/pandabox/pkg/model"
 )
@@ -43,6 +45,9 @@ func (sh *shell) scale() *cobra.Command {
 				return err
 			}
 			if wl.Deploy == nil {
+				if wl, err = sh.settle(cmd.Context(), c, ref, wl, w); err != nil {
+					return err
+				}
 				return sh.writeScale(wl)
 			}
 			d, err := c.Deploy(cmd.Context(), ref, wl.Deploy.ID)
@@ -57,6 +62,47 @@ func (sh *shell) scale() *cobra.Command {
 	w.flags(cmd)
 	cmd.ValidArgsFunction = sh.completeProcesses
 	return sh.aboutApp(cmd)
+}
+
+// settleWait is how long scale waits for its replicas where it was not told: one that crashes never gets there.
+const settleWait = time.Minute
+
+// settle waits until as many replicas are healthy as should be.
+func (sh *shell) settle(ctx context.Context, c *client.Client, ref client.Ref, wl api.Workload, w waiting) (api.Workload, error) {
+	if w.detach {
+		return wl, nil
+	}
+	limit := w.timeout
+	if limit == 0 {
+		limit = settleWait
+	}
+	deadline := time.Now().Add(limit)
+	for !settled(wl) {
+		if time.Now().After(deadline) {
+			return wl, model.Errorf(model.KindTimeout, "not every replica of %s is healthy after %s", ref.App, limit).
+				WithHint("see why: %s", hint("ps", ref))
+		}
+		select {
+		case <-ctx.Done():
+			return wl, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+		now, err := c.Workload(ctx, ref)
+		if err != nil {
+			return wl, err
+		}
+		wl = now
+	}
+	return wl, nil
+}
+
+func settled(wl api.Workload) bool {
+	for _, p := range wl.Processes {
+		if p.Healthy != p.Replicas {
+			return false
+		}
+	}
+	return true
 }
 
 func parseScale(args []string, cpu, memory string) (api.Scaling, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"regexp"
 	"sync"
+	"time"
 
 	"github.com/pandabox/pandabox/pkg/model"
 	"github.com/pandabox/pandabox/pkg/proxy"
@@ -68,14 +69,34 @@ func (r *router) Drain(ctx context.Context, backends []string) error {
 	return r.proxy.Drain(ctx, backends)
 }
 
-// lastLogLine reads the last line a replica wrote.
+// A container's last lines reach its log a moment after its end: its log is read until it stays the same for as many
+// looks in a row, this far apart.
+const (
+	logLooks    = 3
+	logLookWait = 50 * time.Millisecond
+	logLooksMax = 20
+)
+
+// lastLogLine reads the last line an ended replica wrote.
 func lastLogLine(rt *runtime.Runtime) func(context.Context, string) string {
-	return func(ctx context.Context, container string) (line string) {
+	return func(ctx context.Context, container string) string {
 		m := workloadOf.FindStringSubmatch(container)
 		if m == nil {
 			return ""
 		}
-		_ = rt.Logs(ctx, model.LogQuery{WorkloadID: m[1], Container: container, Tail: 1}, func(l model.LogLine) error { line = l.Text; return nil })
+		var line string
+		for same, look := 0, 0; same < logLooks && look < logLooksMax; look++ {
+			before := line
+			_ = rt.Logs(ctx, model.LogQuery{WorkloadID: m[1], Container: container, Tail: 1}, func(l model.LogLine) error { line = l.Text; return nil })
+			if same++; line != before {
+				same = 0
+			}
+			select {
+			case <-ctx.Done():
+				return line
+			case <-time.After(logLookWait):
+			}
+		}
 		return line
 	}
 }

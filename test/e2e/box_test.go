@@ -209,7 +209,7 @@ func TestDiskFull(t *testing.T) {
 func TestForeignThingsStay(t *testing.T) {
 	w := start(t)
 	img := w.image()
-	if out, err := exec.Command("ip", "link", "add", "pbxforeign", "type", "dummy").CombinedOutput(); err != nil {
+	if out, err := exec.Command("ip", "link", "add", "pbxforeign", "type", "bridge").CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
 	t.Cleanup(func() { _ = exec.Command("ip", "link", "delete", "pbxforeign").Run() })

@@ -114,7 +114,7 @@ func TestContainerdKilled(t *testing.T) {
 		t.Fatalf("containers were restarted: %v, then %v", before, after)
 	}
 	w.succeed("web", vars(w.image(), "VERSION=2"))
-	w.answers("web", "/env/VERSION", "1") // set by the file first, so it stays
+	w.answers("web", "/", "web 2")
 }
 
 // containerd returns the processes of this box's containerd.

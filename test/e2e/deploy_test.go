@@ -48,15 +48,8 @@ func TestBadReleases(t *testing.T) {
 			n.Processes = grace("4s")
 			n.Processes[0].Scale.Memory = 64 << 20
 			c.change(&n)
-			// What the file sets does not replace what is set: a fresh app for the variables of each case.
 			app := "bad-" + model.Slug(name)
 			w.succeed(app, vars(img, "VERSION=good"))
-			for k, v := range n.Variables {
-				if _, err := w.api.SetVariables(t.Context(), ref(app), api.VariableChange{Unset: []string{k}}); err != nil {
-					t.Fatal(err)
-				}
-				_ = v
-			}
 			d := w.deploy(app, n)
 			if d.State != model.DeployRolledBack || d.Error == nil {
 				t.Fatalf("ended %s: %v", d.State, d.Error)
