@@ -25,6 +25,10 @@ func (c *Client) refused(res *http.Response) error {
 			return p.Err()
 		}
 	}
+	if to, err := res.Location(); err == nil {
+		return model.Invalid("%s leads elsewhere, to %s", c.config.Address, to.Host).
+			WithHint("use the address of the box itself: %s://%s", to.Scheme, to.Host)
+	}
 	return model.Errorf(api.KindOf(res.StatusCode), "%s answered %s", c.config.Address, res.Status).
 		WithWhy("the answer is not one of pandabox").
 		WithHint("is this the address of a box, and is what stands before it set up to let its API through?")
