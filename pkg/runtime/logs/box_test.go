@@ -30,7 +30,15 @@ var buildWriter = sync.OnceValues(func() (string, error) {
 	return bin, nil
 })
 
+// followEnv makes this test program a process that only follows the logs of a directory.
+const followEnv = "PANDABOX_TEST_FOLLOW"
+
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(followEnv); dir != "" {
+		err := Read(context.Background(), dir, model.LogQuery{Tail: -1, Follow: true}, func(model.LogLine) error { return nil })
+		fmt.Fprintln(os.Stderr, "following:", err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	if bin, err := buildWriter(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(bin))

@@ -125,23 +125,16 @@ func TestTenThousandLinesASecond(t *testing.T) {
 	t.Logf("the slowest of %d writes took %s", perSecond*seconds, slowest)
 }
 
-// startReader starts this test program as a process that follows the logs.
+// startReader starts this test program as a process that follows the logs; see TestMain.
 func startReader(t *testing.T, dir string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestReaderProcess$")
-	cmd.Env = append(os.Environ(), "PANDABOX_TEST_FOLLOW="+dir)
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), followEnv+"="+dir)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	return cmd
-}
-
-// TestReaderProcess is what startReader starts; in an ordinary run it has nothing to follow.
-func TestReaderProcess(t *testing.T) {
-	if dir := os.Getenv("PANDABOX_TEST_FOLLOW"); dir != "" {
-		_ = Read(t.Context(), dir, model.LogQuery{Tail: -1, Follow: true}, func(model.LogLine) error { return nil })
-	}
 }
 
 func TestALongLineIsSplitAndSaysSo(t *testing.T) {

@@ -51,6 +51,11 @@ func (m *Manager) Attach(ctx context.Context, req AttachRequest) (netip.Addr, er
 
 // Detach takes the container off its network. Detaching what is not attached succeeds.
 func (m *Manager) Detach(_ context.Context, container string) error {
+	m.book.setHealthy(container, false) // others of its names are preferred from now on
+	// The kernel takes tens of milliseconds to remove an interface, so nobody else is kept waiting for it.
+	if err := deleteLink(m.vethName(container)); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.detach(container)

@@ -95,9 +95,17 @@ func (m *Manager) bringUp(ctx context.Context, bridges map[string]Bridge) error 
 			errs = append(errs, err)
 			continue
 		}
-		m.names.ensure(env, b.Gateway)
+		errs = append(errs, m.serveNames(env, b))
 	}
 	return errors.Join(errs...)
+}
+
+// serveNames starts the environment's name server unless it runs. That it cannot run is no error: apps may do without.
+func (m *Manager) serveNames(env string, b Bridge) error {
+	if m.names.ensure(env, b.Gateway) == otherDNSPort {
+		return m.rules.redirect(b)
+	}
+	return nil
 }
 
 // applyRules sets the rules for what is up now, and for more ports.
@@ -113,6 +121,11 @@ func (m *Manager) applyRules(ports ...port) error {
 	m.ruled = err == nil
 	if err == nil && !guarded {
 		m.log.Warn().Msg("this kernel has no packet filter for bridges: apps of one environment could pretend to be each other")
+	}
+	for env, b := range m.up {
+		if err == nil && m.names.port(env) == otherDNSPort {
+			err = m.rules.redirect(b)
+		}
 	}
 	return err
 }
@@ -146,15 +159,17 @@ func setUpBridge(b Bridge) error {
 
 // removeBridge undoes bringUp. What is gone already is no error.
 func (m *Manager) removeBridge(envID string, b Bridge) error {
+	redirected := m.names.port(envID) == otherDNSPort
 	m.names.remove(envID)
 	if err := deleteLink(b.Name); err != nil {
 		return err
 	}
-	if _, ok := m.up[envID]; ok {
-		delete(m.up, envID)
-		if err := m.rules.removeBridge(b); err != nil {
-			return m.applyRules()
-		}
+	if _, ok := m.up[envID]; !ok {
+		return nil
+	}
+	delete(m.up, envID)
+	if redirected || m.rules.removeBridge(b) != nil {
+		return m.applyRules() // the tables may be gone
 	}
 	return nil
 }

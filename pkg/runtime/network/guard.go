@@ -44,7 +44,9 @@ func (m *Manager) repair() {
 				m.log.Error().Err(err).Str("bridge", b.Name).Msg("bridge")
 			}
 		}
-		m.names.ensure(env, b.Gateway)
+		if err := m.serveNames(env, b); err != nil {
+			m.log.Error().Err(err).Str("bridge", b.Name).Msg("name server")
+		}
 	}
 }
 

@@ -11,9 +11,17 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 )
 
-// nameservers runs one name server per environment, on the gateway's port 53.
+// Where names are answered on a gateway. Some hosts have a name server of their own on every address (dnsmasq, Pi-hole);
+// then ours takes the other port, and a rule leads the apps' questions there.
+const (
+	dnsPort      = 53
+	otherDNSPort = 10053
+)
+
+// nameservers runs one name server per environment, on the gateway.
 type nameservers struct {
 	book     *book
 	upstream *forwarder
@@ -25,7 +33,7 @@ type nameservers struct {
 }
 
 type nameserver struct {
-	gateway netip.Addr
+	addr    netip.AddrPort
 	servers []*dns.Server
 	cancel  context.CancelFunc
 	done    sync.WaitGroup
@@ -35,31 +43,45 @@ func newNameservers(b *book, up *forwarder, log zerolog.Logger) *nameservers {
 	return &nameservers{book: b, upstream: up, log: log, byEnv: map[string]*nameserver{}, warned: map[string]bool{}}
 }
 
-// ensure starts the environment's name server unless it runs. A port held by another program is logged once; the
-// caller tries again later.
-func (n *nameservers) ensure(env string, gateway netip.Addr) {
+// ensure starts the environment's name server unless it runs, and returns its port. Where both ports are held by other
+// programs it says so once and returns 0; the caller tries again later.
+func (n *nameservers) ensure(env string, gateway netip.Addr) uint16 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if s, ok := n.byEnv[env]; ok {
-		if s.gateway == gateway {
-			return
+		if s.addr.Addr() == gateway {
+			return s.addr.Port()
 		}
 		_ = s.close()
 		delete(n.byEnv, env)
 	}
-	s, err := startNameserver(gateway, func(ctx context.Context) dns.Handler {
+	handler := func(ctx context.Context) dns.Handler {
 		return &zone{ctx: ctx, env: env, book: n.book, upstream: n.upstream}
-	})
+	}
+	s, err := startNameserver(netip.AddrPortFrom(gateway, dnsPort), handler)
+	if errors.Is(err, unix.EADDRINUSE) {
+		s, err = startNameserver(netip.AddrPortFrom(gateway, otherDNSPort), handler)
+	}
 	if err != nil {
 		if !n.warned[env] {
-			n.log.Error().Err(err).Str("environment", env).
-				Msg("apps of the environment cannot look up names; is another name server listening on every address?")
+			n.log.Error().Err(err).Str("environment", env).Msg("apps of the environment cannot look up names")
 		}
 		n.warned[env] = true
-		return
+		return 0
 	}
 	delete(n.warned, env)
 	n.byEnv[env] = s
+	return s.addr.Port()
+}
+
+// port returns where the environment's names are answered, 0 where they are not.
+func (n *nameservers) port(env string) uint16 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if s, ok := n.byEnv[env]; ok {
+		return s.addr.Port()
+	}
+	return 0
 }
 
 func (n *nameservers) remove(env string) {
@@ -82,19 +104,18 @@ func (n *nameservers) closeAll() error {
 	return errors.Join(errs...)
 }
 
-func startNameserver(gateway netip.Addr, handler func(context.Context) dns.Handler) (*nameserver, error) {
-	addr := netip.AddrPortFrom(gateway, 53).String()
+func startNameserver(addr netip.AddrPort, handler func(context.Context) dns.Handler) (*nameserver, error) {
 	var lc net.ListenConfig
-	udp, err := lc.ListenPacket(context.Background(), "udp4", addr)
+	udp, err := lc.ListenPacket(context.Background(), "udp4", addr.String())
 	if err != nil {
 		return nil, fmt.Errorf("listening for names: %w", err)
 	}
-	tcp, err := lc.Listen(context.Background(), "tcp4", addr)
+	tcp, err := lc.Listen(context.Background(), "tcp4", addr.String())
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("listening for names: %w", err), udp.Close())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &nameserver{gateway: gateway, cancel: cancel}
+	s := &nameserver{addr: addr, cancel: cancel}
 	h := handler(ctx)
 	s.servers = []*dns.Server{
 		{PacketConn: udp, Handler: h, UDPSize: 4096},

@@ -86,8 +86,8 @@ func TestTheInternetIsReachedInTheHostsName(t *testing.T) {
 	if _, err := o.call(one.Addr, inner); err == nil {
 		t.Error("a neighbour reaches an app past the proxy")
 	}
-	if _, err := o.call(gatewayOf(t, b, "env-a"), 53); err == nil {
-		t.Error("a neighbour reaches the environment's names")
+	if _, _, err := o.ask(gatewayOf(t, b, "env-a"), "one.internal.", 1); err == nil {
+		t.Error("a neighbour gets an answer from the environment's names")
 	}
 	if link, err := netlink.LinkByName("pbxaaaa1"); err != nil || link.Attrs().MTU != 1400 {
 		t.Errorf("the bridge does not have the uplink's MTU: %+v %v", link.Attrs().MTU, err)

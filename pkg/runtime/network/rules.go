@@ -21,6 +21,7 @@ type rules struct {
 	inet, bridge *nftables.Table
 	pairs        *nftables.Set // bridge . same bridge: traffic inside an environment
 	gateways     *nftables.Set // bridge . its gateway: where its names are answered
+	redirected   *nftables.Set // those gateways whose names are answered on otherDNSPort
 	hosts        *nftables.Set // all gateways
 	networks     *nftables.Set // all environments' networks
 	hostPorts    *nftables.Set
@@ -39,6 +40,7 @@ func newRules(id string, bits int, ports []uint16) *rules {
 	r.bridge = &nftables.Table{Name: "pandabox_" + id, Family: nftables.TableFamilyBridge}
 	r.pairs = concat(r.inet, "pairs", nftables.TypeIFName, nftables.TypeIFName)
 	r.gateways = concat(r.inet, "gateways", nftables.TypeIFName, nftables.TypeIPAddr)
+	r.redirected = concat(r.inet, "redirected", nftables.TypeIFName, nftables.TypeIPAddr)
 	r.hosts = &nftables.Set{Table: r.inet, Name: "hosts", KeyType: nftables.TypeIPAddr}
 	r.networks = &nftables.Set{Table: r.inet, Name: "networks", KeyType: nftables.TypeIPAddr}
 	r.hostPorts = &nftables.Set{Table: r.inet, Name: "host_ports", KeyType: nftables.TypeInetService}
@@ -88,7 +90,7 @@ func (r *rules) buildInet(c *nftables.Conn) {
 	for _, p := range r.ports {
 		portElements = append(portElements, nftables.SetElement{Key: binaryutil.BigEndian.PutUint16(p)})
 	}
-	for _, s := range []*nftables.Set{r.pairs, r.gateways, r.hosts, r.networks} {
+	for _, s := range []*nftables.Set{r.pairs, r.gateways, r.redirected, r.hosts, r.networks} {
 		_ = c.AddSet(s, nil) // fails only for sets with elements that do not fit
 	}
 	_ = c.AddSet(r.hostPorts, portElements)
@@ -115,8 +117,10 @@ func (r *rules) buildInet(c *nftables.Conn) {
 	apps := c.AddChain(&nftables.Chain{Name: "from_apps", Table: t})
 	rule(apps, family(unix.NFPROTO_IPV6), drop())
 	rule(apps, established(), accept())
-	rule(apps, iifDaddrIn(r.gateways), l4proto(unix.IPPROTO_UDP), dport(53), accept())
-	rule(apps, iifDaddrIn(r.gateways), l4proto(unix.IPPROTO_TCP), dport(53), accept())
+	rule(apps, iifDaddrIn(r.gateways), l4proto(unix.IPPROTO_UDP), dport(dnsPort), accept())
+	rule(apps, iifDaddrIn(r.gateways), l4proto(unix.IPPROTO_TCP), dport(dnsPort), accept())
+	rule(apps, iifDaddrIn(r.redirected), l4proto(unix.IPPROTO_UDP), dport(otherDNSPort), accept())
+	rule(apps, iifDaddrIn(r.redirected), l4proto(unix.IPPROTO_TCP), dport(otherDNSPort), accept())
 	rule(apps, l4proto(unix.IPPROTO_TCP), dportIn(r.hostPorts), accept())
 	rule(apps, l4proto(unix.IPPROTO_UDP), dportIn(r.hostPorts), accept())
 	rule(apps, icmpEcho(), accept())
@@ -127,6 +131,10 @@ func (r *rules) buildInet(c *nftables.Conn) {
 	rule(input, iif(ours), gotoChain(apps))
 	rule(input, notLoopback(), family(unix.NFPROTO_IPV4), daddrIn(r.hosts), drop()) // a neighbour asking for names
 
+	prerouting := chain("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest)
+	for _, proto := range []byte{unix.IPPROTO_UDP, unix.IPPROTO_TCP} {
+		rule(prerouting, iif(ours), family(unix.NFPROTO_IPV4), iifDaddrIn(r.redirected), l4proto(proto), dport(dnsPort), redirect(otherDNSPort))
+	}
 	postrouting := chain("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource)
 	rule(postrouting, family(unix.NFPROTO_IPV4), notOif(ours), networkIn(offsetSaddr, r.bits, r.networks), masquerade())
 }
@@ -160,6 +168,11 @@ func (r *rules) addBridgeTo(c *nftables.Conn, b Bridge) error {
 		}
 	}
 	return nil
+}
+
+// redirect leads questions for names at the bridge's gateway to otherDNSPort.
+func (r *rules) redirect(b Bridge) error {
+	return change(func(c *nftables.Conn) error { return c.SetAddElements(r.redirected, r.elementsOf(b)[r.gateways]) })
 }
 
 func (r *rules) removeBridge(b Bridge) error {

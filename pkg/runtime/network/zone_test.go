@@ -195,3 +195,28 @@ func TestOtherNamesAreAskedOfTheHostsResolvers(t *testing.T) {
 		return nil
 	})
 }
+
+func TestAHostWithANameServerOfItsOwn(t *testing.T) {
+	udp, err := net.ListenPacket("udp4", "0.0.0.0:53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = udp.Close() })
+	tcp, err := net.Listen("tcp4", "0.0.0.0:53")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = tcp.Close() })
+	b := newBox(t, "aaaa")
+	one, other := b.attach("env-a", "one", "shop"), b.attach("env-b", "other")
+	gw := gatewayOf(t, b, "env-a")
+	one.asked(gw, "shop.internal.", dns.TypeA, "NOERROR "+one.Addr.String())
+	if _, _, err := other.ask(gw, "shop.internal.", dns.TypeA); err == nil {
+		t.Error("another environment gets an answer")
+	}
+	other.isRefused("the names' other port in another environment", gw, otherDNSPort)
+	b.wipe() // the next attachment puts the rules back, this one too
+	b.attach("env-c", "three")
+	b.m.repair()
+	one.asked(gw, "shop.internal.", dns.TypeA, "NOERROR "+one.Addr.String())
+}
