@@ -181,7 +181,7 @@ func checkProcesses(ps []model.Process) ([]model.Process, error) {
 		for _, arg := range p.Command {
 			size += len(arg) + 1
 			if strings.ContainsRune(arg, 0) {
-				return nil, model.Invalid("the command of process %s holds a NUL byte", p.Name)
+				return nil, model.Invalid("the command of process %s holds a NUL byte", p.Name).WithHint("write the command as text")
 			}
 		}
 		if size > MaxCommand {
