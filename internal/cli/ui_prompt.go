@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -38,27 +37,44 @@ func (o *output) confirmName(warning, name string) error {
 
 // ask prints a question and reads one line.
 func (o *output) ask(question, flag string) (string, error) {
-	if !o.interactive() {
-		return "", model.Invalid("this needs an answer, and nobody is at a terminal").WithHint("give it with %s", flag)
-	}
-	_, _ = fmt.Fprint(o.err, question)
-	line, err := bufio.NewReader(o.in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("reading the answer: %w", err)
-	}
-	return strings.TrimSpace(line), nil
+	return o.prompt(question, flag, (*term.Terminal).ReadLine)
 }
 
 // askSecret reads one line without showing it.
 func (o *output) askSecret(question, flag string) (string, error) {
+	return o.prompt(question, flag, func(t *term.Terminal) (string, error) { return t.ReadPassword(lastQuestionLine(question)) })
+}
+
+// prompt reads one line with the terminal in raw mode: nothing is shown that was typed before the question stood there,
+// and Ctrl-C ends the question although signals are the caller's.
+func (o *output) prompt(question, flag string, read func(*term.Terminal) (string, error)) (string, error) {
 	if !o.interactive() {
 		return "", model.Invalid("this needs an answer, and nobody is at a terminal").WithHint("give it with %s", flag)
 	}
-	_, _ = fmt.Fprint(o.err, question)
-	b, err := term.ReadPassword(int(terminal(o.in).Fd()))
-	_, _ = fmt.Fprintln(o.err)
+	last := lastQuestionLine(question)
+	if _, err := io.WriteString(o.err, strings.TrimSuffix(question, last)); err != nil {
+		return "", fmt.Errorf("asking: %w", err)
+	}
+	in := int(terminal(o.in).Fd())
+	before, err := term.MakeRaw(in)
+	if err != nil {
+		return "", fmt.Errorf("setting up the terminal: %w", err)
+	}
+	defer func() { _ = term.Restore(in, before) }()
+	answer, err := read(term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{o.in, o.err}, last))
+	if errors.Is(err, io.EOF) { // Ctrl-C, Ctrl-D
+		_, _ = io.WriteString(o.err, "\r\n")
+		return "", model.Errorf(model.KindCanceled, "interrupted: nothing was changed")
+	}
 	if err != nil {
 		return "", fmt.Errorf("reading the answer: %w", err)
 	}
-	return strings.TrimSpace(string(b)), nil
+	return strings.TrimSpace(answer), nil
+}
+
+func lastQuestionLine(question string) string {
+	return question[strings.LastIndexByte(question, '\n')+1:]
 }
