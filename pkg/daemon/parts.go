@@ -96,7 +96,7 @@ func (p *parts) proxyConfig(api http.Handler) proxy.Config {
 func (p *parts) runtimeConfig() runtime.Config {
 	return runtime.Config{
 		DataDir: p.cfg.DataDir, RunDir: p.cfg.RunDir, ChildCommand: p.cfg.ChildCommand, Logger: p.log,
-		Subnet: netip.MustParsePrefix(p.cfg.Subnet), // complete has checked it
+		Subnet: netip.MustParsePrefix(p.cfg.Subnet), HostPorts: p.cfg.ports(), // complete has checked them
 	}
 }
 
@@ -105,6 +105,21 @@ func (p *parts) controlConfig() control.Config {
 		Store: p.store, KeyFile: control.KeyFile(p.cfg.DataDir), DataDir: p.cfg.DataDir, BaseDomain: p.cfg.BaseDomain, URL: p.cfg.url(), Version: p.cfg.Version,
 		Instance: runtime.InstanceID(p.cfg.DataDir), Images: p.runtime, Runner: p.runtime, Logs: p.runtime, Certs: p.proxy, Probes: p.probes(),
 	}
+}
+
+// ports returns those of the proxy.
+func (c Config) ports() []uint16 {
+	out := []uint16{}
+	for _, addr := range []string{c.HTTPAddr, c.HTTPSAddr} {
+		_, name, err := net.SplitHostPort(addr)
+		if err != nil {
+			continue // complete has checked it
+		}
+		if port, err := net.LookupPort("tcp", name); err == nil && port != 0 {
+			out = append(out, uint16(port))
+		}
+	}
+	return out
 }
 
 // url is where the API answers from outside.

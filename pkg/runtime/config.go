@@ -17,6 +17,7 @@ import (
 const (
 	DefaultLogMax     = 64 << 20 // bytes per workload
 	DefaultImageGrace = time.Hour
+	DefaultCheckEvery = 10 * time.Second
 )
 
 // maxRunDir keeps shim sockets, RunDir/s, within containerd's 42 characters.
@@ -29,8 +30,10 @@ type Config struct {
 	ChildCommand []string       // runs ChildMain; nil means this executable with the argument "containerd"
 	Logger       zerolog.Logger // the zero Logger is silent
 	Subnet       netip.Prefix   // environments get networks out of it; zero means 10.87.0.0/16
+	HostPorts    []uint16       // of the box, that apps may reach: the proxy's; nil means 80 and 443
 	LogMax       int64          // bytes of log kept per workload where ContainerSpec.LogMax is 0; 0 means DefaultLogMax
 	ImageGrace   time.Duration  // how long an unused image is kept after it was imported or pulled; 0 means DefaultImageGrace
+	CheckEvery   time.Duration  // how often containerd is asked whether it lives; after three silences it is killed and started again; 0 means DefaultCheckEvery
 
 	// NoUserNamespaces runs containers as the box's own users. The zero value isolates them wherever the kernel can.
 	NoUserNamespaces bool
@@ -66,6 +69,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.ImageGrace == 0 {
 		c.ImageGrace = DefaultImageGrace
+	}
+	if c.CheckEvery == 0 {
+		c.CheckEvery = DefaultCheckEvery
 	}
 	return c, nil
 }

@@ -83,7 +83,7 @@ func open(ctx context.Context, cfg Config, lock *os.File) (*Runtime, error) {
 	r.lines = relay(r.log)
 	r.groups = newCgroups("/pandabox-" + r.id)
 	r.net, err = network.New(network.Config{
-		ID: r.id, Subnet: cfg.Subnet, StateDir: cfg.networkDir(),
+		ID: r.id, Subnet: cfg.Subnet, StateDir: cfg.networkDir(), HostPorts: cfg.HostPorts,
 		Logger: cfg.Logger.With().Str("component", "network").Logger(),
 	})
 	if err != nil {
