@@ -149,7 +149,7 @@ func (c *Control) probeCertificates(ctx context.Context) (string, error) {
 	n := 0
 	for _, w := range all.Workloads {
 		for _, d := range w.Domains {
-			if d.TLS == model.TLSOff {
+			if d.TLS == model.TLSOff || w.Workload.Deleting {
 				continue
 			}
 			n++
