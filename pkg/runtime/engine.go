@@ -26,7 +26,7 @@ const (
 	engineStart    = 30 * time.Second // from fork to the first answer; a database check after a crash takes a while
 	engineStop     = 15 * time.Second // from SIGTERM to SIGKILL
 	engineLogMax   = 8 << 20          // bytes of containerd's own log, kept twice
-	engineLogCheck = time.Minute
+	engineSilences = 3                // unanswered checks before a hanging containerd is killed
 	restartBase    = 50 * time.Millisecond
 	restartMax     = 10 * time.Second
 	restartSettled = time.Minute // a life this long makes the next back-off short again
@@ -157,7 +157,8 @@ func (e *engine) supervise(ctx context.Context, p *process) {
 	}
 }
 
-// watch returns when p has ended or ctx has. Meanwhile it keeps containerd's log within bounds.
+// watch returns when p has ended or ctx has. Meanwhile it keeps containerd's log within bounds, and kills it when it
+// hangs.
 func (e *engine) watch(ctx context.Context, p *process) error {
 	ended := make(chan error, 1)
 	waiting, stop := context.WithCancel(ctx)
@@ -165,8 +166,9 @@ func (e *engine) watch(ctx context.Context, p *process) error {
 	defer wg.Wait()
 	defer stop()
 	wg.Go(func() { ended <- p.wait(waiting) })
-	tick := time.NewTicker(engineLogCheck)
+	tick := time.NewTicker(e.cfg.CheckEvery)
 	defer tick.Stop()
+	silences := 0
 	for {
 		select {
 		case err := <-ended:
@@ -175,8 +177,23 @@ func (e *engine) watch(ctx context.Context, p *process) error {
 			if err := boundLog(e.cfg.engineLog(), engineLogMax); err != nil {
 				e.log.Warn().Err(err).Msg("bounding containerd's log")
 			}
+			if silences = e.check(ctx, silences); silences >= engineSilences {
+				e.log.Error().Int("pid", p.pid).Msg("containerd does not answer; killing it")
+				_ = p.signal(syscall.SIGKILL)
+				silences = 0
+			}
 		}
 	}
+}
+
+// check asks containerd whether it lives, and counts on how often it did not answer.
+func (e *engine) check(ctx context.Context, silences int) int {
+	ctx, cancel := context.WithTimeout(ctx, e.cfg.CheckEvery)
+	defer cancel()
+	if serving, err := e.client.IsServing(ctx); err == nil && serving {
+		return 0
+	}
+	return silences + 1
 }
 
 // end stops p, gently first.

@@ -424,3 +424,22 @@ func TestDiskFull(t *testing.T) {
 		t.Error("the app does not answer any more")
 	}
 }
+
+func TestHangingContainerdIsReplaced(t *testing.T) {
+	cfg := boxtest.Config(t)
+	cfg.CheckEvery = 500 * time.Millisecond
+	cfg.Logger = zerolog.Nop()
+	r := boxtest.Start(t, cfg)
+	events := r.Events(t.Context())
+	before := enginePid(t, cfg)
+	if err := syscall.Kill(before, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	<-events
+	if _, err := r.List(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if now := enginePid(t, cfg); now == before {
+		t.Errorf("containerd %d is still the same", now)
+	}
+}

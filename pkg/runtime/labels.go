@@ -27,6 +27,7 @@ const (
 	labelImageUsed = "pandabox/used"      // RFC 3339: imported, pulled or asked for last
 	labelImageUser = "pandabox/user"      // model of imageUser, JSON
 	labelContainer = "pandabox/container" // on a container's snapshot: the container's name
+	labelLease     = "pandabox/lease"     // a lease of an import or pull
 	labelGCRoot    = "containerd.io/gc.root"
 )
 

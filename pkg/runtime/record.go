@@ -33,7 +33,7 @@ const leaseLife = 24 * time.Hour
 // removed before withLease returns.
 func (r *Runtime) withLease(ctx context.Context, fn func(context.Context) error) error {
 	ls := r.client.LeasesService()
-	lease, err := ls.Create(ctx, leases.WithRandomID(), leases.WithExpiration(leaseLife))
+	lease, err := ls.Create(ctx, leases.WithRandomID(), leases.WithExpiration(leaseLife), leases.WithLabel(labelLease, "1"))
 	if err != nil {
 		return fmt.Errorf("making a lease: %w", err)
 	}

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"hash/fnv"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/containerd/containerd/v2/contrib/seccomp"
@@ -89,6 +91,7 @@ func (r *Runtime) specFor(ctx context.Context, spec model.ContainerSpec, img *im
 	if err != nil {
 		return nil, err
 	}
+	s.Process.OOMScoreAdj = oomScore()
 	s.Linux.Sysctl = map[string]string{
 		"net.ipv4.ip_unprivileged_port_start": "0", // any user may listen on port 80
 		"net.ipv4.ping_group_range":           "0 65535",
@@ -138,6 +141,18 @@ func withOpenFiles(_ context.Context, _ oci.Client, _ *containers.Container, s *
 	hard := min(uint64(openFilesHard), own.Max)
 	s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Hard: hard, Soft: min(uint64(openFilesSoft), hard)}}
 	return nil
+}
+
+// oomScore makes apps go before the daemon, shims and log writers when the box itself runs out of memory. A score can
+// be raised by anybody, and lowered only by who has CAP_SYS_RESOURCE.
+func oomScore() *int {
+	score := 100
+	if b, err := os.ReadFile("/proc/self/oom_score_adj"); err == nil {
+		if own, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil {
+			score = max(score, own)
+		}
+	}
+	return &score
 }
 
 // hostname is what the container calls itself.

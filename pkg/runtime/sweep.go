@@ -6,11 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/errdefs"
 )
 
-// sweep removes what operations cut short by a crash left: snapshots and files of no container, old parts. Nothing
+// sweep removes what operations cut short by a crash left: snapshots and files of no container, leases, old parts. Nothing
 // else may be under way. What fails is tried again at the next start.
 func (r *Runtime) sweep(ctx context.Context, all []found) {
 	have := make(map[string]bool, len(all))
@@ -19,6 +20,9 @@ func (r *Runtime) sweep(ctx context.Context, all []found) {
 	}
 	if err := r.sweepSnapshots(ctx, have); err != nil {
 		r.log.Warn().Err(err).Msg("removing file systems of no container")
+	}
+	if err := r.sweepLeases(ctx); err != nil {
+		r.log.Warn().Err(err).Msg("removing leases of imports cut short")
 	}
 	entries, err := os.ReadDir(r.cfg.etcDir())
 	if err != nil {
@@ -46,7 +50,9 @@ func (r *Runtime) sweepSnapshots(ctx context.Context, have map[string]bool) erro
 	sn := r.client.SnapshotService(snapshotter)
 	var orphans []string
 	err := sn.Walk(ctx, func(_ context.Context, info snapshots.Info) error {
-		if name, ours := info.Labels[labelContainer]; ours && !have[name] {
+		name, ours := info.Labels[labelContainer]
+		unpacking := info.Kind == snapshots.KindActive && strings.HasPrefix(info.Name, "extract-") // as containerd's client names it
+		if ours && !have[name] || unpacking {
 			orphans = append(orphans, info.Name)
 		}
 		return nil
@@ -56,6 +62,21 @@ func (r *Runtime) sweepSnapshots(ctx context.Context, have map[string]bool) erro
 	}
 	for _, key := range orphans {
 		if err := sn.Remove(ctx, key); err != nil && !errdefs.IsNotFound(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepLeases ends the leases of imports and pulls; what they wrote is then collected.
+func (r *Runtime) sweepLeases(ctx context.Context) error {
+	ls := r.client.LeasesService()
+	all, err := ls.List(ctx, `labels."`+labelLease+`"`)
+	if err != nil {
+		return err
+	}
+	for _, l := range all {
+		if err := ls.Delete(ctx, l, leases.SynchronousDelete); err != nil && !errdefs.IsNotFound(err) {
 			return err
 		}
 	}
