@@ -58,7 +58,7 @@ func (s *setup) measureFlat(ctx context.Context) (_ *flatFigures, err error) {
 	f := &flatFigures{}
 	var ones, manies []sample
 	for i := range s.times(9) + 1 {
-		a, b, err := inTurn(i, func() (sample, error) { return s.wrk(ctx, one.HTTP, 1) }, func() (sample, error) { return s.wrk(ctx, many.HTTP, manyHosts) })
+		a, b, err := inTurn(i, func() (sample, error) { return s.wrk(ctx, one.HTTP, 1) }, func() (sample, error) { return s.wrk(ctx, many.HTTP, appHosts) })
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/pandabox/pandabox/pkg/api"
@@ -189,37 +190,75 @@ func (b *bench) settled(ctx context.Context, ref client.Ref, id string) error {
 	return nil
 }
 
-// routeAll routes n hosts to an app over plain HTTP: host(0) … host(n-1).
+// appHosts is how many hosts of a box with many lead to the app that serves: as many as an app may have besides its
+// default one. The rest
+// belong to apps with nothing deployed, fifty of them where there are 10,000 hosts.
+const appHosts = 199
+
+// routeAll routes n hosts over plain HTTP, host(0) … host(n-1), the first appHosts of them to app.
 func (b *bench) routeAll(ctx context.Context, app string, n int) error {
 	jobs := make(chan int)
 	errs := make(chan error, 1)
 	const workers = 16
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	for range workers {
 		go func() {
 			var err error
 			for i := range jobs {
 				if err == nil {
-					_, err = b.AddDomain(ctx, client.Ref{App: app}, api.NewDomain{Host: host(i), TLS: model.TLSOff})
+					_, err = b.AddDomain(ctx, client.Ref{App: owner(app, i)}, api.NewDomain{Host: host(i), TLS: model.TLSOff})
 				}
 			}
 			errs <- err
 		}()
 	}
-	for i := range n {
+	var all []error
+	for i := 0; i < n; i++ {
+		if i%appHosts == 0 && i > 0 {
+			if _, err := b.SetVariables(ctx, client.Ref{App: owner(app, i)}, api.VariableChange{Set: map[string]string{"IDLE": "yes"}}); err != nil {
+				all = append(all, err)
+				break
+			}
+		}
 		jobs <- i
 	}
 	close(jobs)
-	var all []error
 	for range workers {
 		all = append(all, <-errs)
 	}
 	if err := errors.Join(all...); err != nil {
 		return fmt.Errorf("adding domains: %w", err)
 	}
-	// The last of them answers once the table with all of them is published.
-	return b.answers(ctx, host(n-1))
+	if n > appHosts {
+		if err := b.idles(ctx, host(n-1)); err != nil {
+			return err
+		}
+	}
+	return b.answers(ctx, host(min(n, appHosts)-1))
+}
+
+// owner names the app of host(i).
+func owner(app string, i int) string {
+	if i < appHosts {
+		return app
+	}
+	return fmt.Sprintf("idle%d", i/appHosts)
+}
+
+// idles waits until a host answers as that of an app which does not run: 503, where an unknown host gets 404.
+func (b *bench) idles(ctx context.Context, host string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		_, err := get(ctx, b.HTTP, host, "/")
+		if err != nil && strings.Contains(err.Error(), "503 ") {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s was never routed: %w", host, err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 func host(i int) string { return fmt.Sprintf("h%d.bench.example", i) }

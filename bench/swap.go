@@ -21,7 +21,7 @@ func routeSwap(ctx context.Context, s *setup) (_ result, err error) {
 	if err != nil {
 		return result{}, err
 	}
-	w := watch(ctx, b.HTTP, host(manyHosts/2), 0)
+	w := watch(ctx, b.HTTP, host(appHosts/2), 0)
 	defer w.stop()
 	var all []float64
 	for range s.times(11) {

@@ -32,7 +32,7 @@ type sample struct {
 // rate returns requests per second.
 func (l sample) rate() float64 { return float64(l.Requests) / l.Micros * 1e6 }
 
-// wrk drives addr for wrkPeriod with requests for hosts hosts in turn; 0 hosts means addr itself.
+// wrk drives addr for wrkPeriod with requests for host(0) … host(hosts-1) in turn.
 func (s *setup) wrk(ctx context.Context, addr string, hosts int) (sample, error) {
 	script := filepath.Join(s.dir, "wrk.lua")
 	if err := os.WriteFile(script, wrkScript, 0o600); err != nil {

@@ -7,9 +7,7 @@ local at = 0
 function init(args)
   local hosts = tonumber(os.getenv("HOSTS"))
   for i = 0, size - 1 do
-    local headers = {}
-    if hosts > 0 then headers["Host"] = "h" .. ((i * 7919) % size % hosts) .. ".bench.example" end
-    requests[i] = wrk.format("GET", "/", headers)
+    requests[i] = wrk.format("GET", "/", { Host = "h" .. ((i * 7919) % size % hosts) .. ".bench.example" })
   end
 end
 
