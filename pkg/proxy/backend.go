@@ -25,6 +25,8 @@ type backend struct {
 	failures atomic.Int32 // connection failures in a row
 	outUntil atomic.Int64 // Unix nanoseconds
 
+	published uint64 // the last table that names it; Proxy.mu
+
 	mu   sync.Mutex
 	idle []*upstream
 	live map[canceller]struct{} // what is in flight and how to cut it

@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// stall is how long a client may neither send nor take a byte while it should.
-const stall = 60 * time.Second
-
 // refresh is how often a stall deadline is moved.
 const refresh = 5 * time.Second
 
@@ -21,16 +18,17 @@ var (
 
 // bodyReader reads a request's body within its limit, and gives up on a client that stops sending.
 type bodyReader struct {
-	body io.Reader
-	rc   *http.ResponseController
-	h2   bool  // a deadline of HTTP/2 strikes even while nobody reads
-	left int64 // bytes that may still come; negative: no limit
-	set  time.Time
-	err  error // how it ended
+	body  io.Reader
+	rc    *http.ResponseController
+	h2    bool // a deadline of HTTP/2 strikes even while nobody reads
+	stall time.Duration
+	left  int64 // bytes that may still come; negative: no limit
+	set   time.Time
+	err   error // how it ended
 }
 
 func newBodyReader(x *exchange) *bodyReader {
-	b := &bodyReader{body: x.r.Body, rc: http.NewResponseController(x.w), h2: x.r.ProtoMajor == 2, left: x.route.maxBody}
+	b := &bodyReader{body: x.r.Body, rc: http.NewResponseController(x.w), h2: x.r.ProtoMajor == 2, left: x.route.maxBody, stall: x.p.cfg.Timeouts.Stall}
 	return b
 }
 
@@ -41,7 +39,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 	}
 	if now := time.Now(); b.h2 || now.Sub(b.set) > refresh {
 		b.set = now
-		_ = b.rc.SetReadDeadline(now.Add(stall))
+		_ = b.rc.SetReadDeadline(now.Add(b.stall))
 	}
 	if b.left >= 0 && int64(len(p)) > b.left {
 		p = p[:b.left+1] // one more, to see whether there is more

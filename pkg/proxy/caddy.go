@@ -12,12 +12,9 @@ import (
 	"github.com/caddyserver/certmagic"
 )
 
-// Times a client may take. A body or an answer may take any time as long as it moves; see stall.
 const (
-	readHeaderTimeout = 15 * time.Second
-	idleTimeout       = 2 * time.Minute // between requests of one connection
-	shutdownGrace     = 5 * time.Minute // upper bound; Close has its own
-	maxHeaderBytes    = 64 << 10
+	shutdownGrace  = 5 * time.Minute // upper bound; Close has its own
+	maxHeaderBytes = 64 << 10        // of a request
 )
 
 // running is the handle through which the modules Caddy makes find the Proxy they belong to. Caddy makes them from a
@@ -46,8 +43,8 @@ func (p *Proxy) caddyConfig() []byte {
 			"routes": []object{{"handle": []object{{"handler": "pandabox"}}}},
 			// The table says what is served how; Caddy must neither redirect nor manage anything by itself.
 			"automatic_https":     object{"disable": true},
-			"read_header_timeout": readHeaderTimeout,
-			"idle_timeout":        idleTimeout,
+			"read_header_timeout": p.cfg.Timeouts.Header,
+			"idle_timeout":        p.cfg.Timeouts.Idle,
 			"max_header_bytes":    maxHeaderBytes,
 			// Caddy's own stall timers cost two timer changes for each read and write; ours start with the first 64 KiB.
 			"read_idle_timeout":  -1,

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net"
 	"net/http"
 	"net/netip"
@@ -26,8 +27,16 @@ type Config struct {
 	APIHandler http.Handler // answers BaseDomain, localhost and IP addresses; nil: nothing does
 	Storage    Storage
 	ACME       ACME
+	Timeouts   Timeouts
 	Logger     zerolog.Logger
 	AccessLog  func(AccessEntry) // called from one goroutine; entries are dropped rather than waited for; nil: off
+}
+
+// Timeouts bound how long a client may take. Zero fields have defaults.
+type Timeouts struct {
+	Header time.Duration // to send a request's header; 15 s
+	Idle   time.Duration // between two requests of a connection; 2 min
+	Stall  time.Duration // without sending or taking a byte of a body that is under way; 60 s
 }
 
 // ACME says where public certificates come from. The zero value is Let's Encrypt.
@@ -61,6 +70,9 @@ func (c Config) complete() (Config, error) {
 		}
 		c.BaseDomain = host
 	}
+	c.Timeouts.Header = cmp.Or(c.Timeouts.Header, 15*time.Second)
+	c.Timeouts.Idle = cmp.Or(c.Timeouts.Idle, 2*time.Minute)
+	c.Timeouts.Stall = cmp.Or(c.Timeouts.Stall, time.Minute)
 	if c.Storage == nil {
 		return c, model.Invalid("the proxy has no storage").WithHint("set Config.Storage")
 	}

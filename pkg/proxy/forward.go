@@ -52,8 +52,8 @@ func (x *exchange) serveApp(host string) {
 	}
 	x.kind = kindOf(r)
 	if n := r.ContentLength; x.kind == kindPlain && n > 0 && n <= smallBody {
-		buf := buffers.Get().(*[]byte)
-		defer buffers.Put(buf)
+		buf := x.p.pools.buffer()
+		defer x.p.pools.buffers.Put(buf)
 		x.small = (*buf)[:n]
 		if _, err := io.ReadFull(newBodyReader(x), x.small); err != nil {
 			x.fail(bodyError(err))

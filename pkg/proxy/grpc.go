@@ -31,7 +31,7 @@ func (x *exchange) grpc(b *backend) (retry bool) {
 	defer b.untrack(c)
 	var failure error
 	rp := &httputil.ReverseProxy{
-		Transport: x.p.h2c, FlushInterval: -1, BufferPool: bufferPool{},
+		Transport: x.p.h2c, FlushInterval: -1, BufferPool: x.p.pools,
 		Rewrite: func(pr *httputil.ProxyRequest) {
 			pr.Out.URL = &url.URL{Scheme: "http", Host: b.address, Path: pr.In.URL.Path, RawPath: pr.In.URL.RawPath, RawQuery: pr.In.URL.RawQuery}
 			pr.Out.Host = pr.In.Host
@@ -68,12 +68,3 @@ func (x *exchange) grpc(b *backend) (retry bool) {
 	x.fail(failure)
 	return false
 }
-
-// bufferPool lends buffers to httputil.ReverseProxy.
-type bufferPool struct{}
-
-// Get implements httputil.BufferPool.
-func (bufferPool) Get() []byte { return *buffers.Get().(*[]byte) }
-
-// Put implements httputil.BufferPool.
-func (bufferPool) Put(b []byte) { buffers.Put(&b) }

@@ -25,15 +25,17 @@ type Proxy struct {
 	vault  *vault
 	certs  *certificates
 	h2c    http.RoundTripper
+	pools  *pools
 	access *accessLog
 
 	table atomic.Pointer[table]
 	api   *backend // what is in flight to the control API
 
-	mu       sync.Mutex
-	backends map[backendKey]*backend // those of the table
-	leaving  []*backend              // those with requests still in flight
-	started  bool
+	mu        sync.Mutex
+	backends  map[backendKey]*backend // those of the table
+	leaving   []*backend              // those with requests still in flight
+	published uint64                  // counts tables
+	started   bool
 
 	httpAddrs, httpsAddrs []netip.AddrPort
 	stop                  context.CancelFunc // ends background work
@@ -48,7 +50,7 @@ func New(cfg Config) (*Proxy, error) {
 	}
 	p := &Proxy{
 		cfg: cfg, log: cfg.Logger.With().Str("component", "proxy").Logger(), vault: newVault(cfg.Storage),
-		h2c: newH2C(), api: newBackend(model.Backend{Name: "api"}), backends: map[backendKey]*backend{},
+		h2c: newH2C(), pools: newPools(), api: newBackend(model.Backend{Name: "api"}), backends: map[backendKey]*backend{},
 	}
 	p.table.Store(&table{exact: map[string]*route{}, wild: map[string]*route{}})
 	p.access = newAccessLog(cfg.AccessLog, p.log)

@@ -18,28 +18,24 @@ type backendKey = model.Backend
 func (p *Proxy) Publish(_ context.Context, routes []model.Route) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	used := make(map[backendKey]struct{}, len(routes))
 	get := func(b model.Backend) *backend {
-		if have, ok := p.backends[b]; ok && !have.retired.Load() {
-			return have
+		have, ok := p.backends[b]
+		if !ok {
+			have = newBackend(b)
+			p.backends[b] = have
 		}
-		made := newBackend(b)
-		if old, ok := p.backends[b]; ok && old.inflight.Load() > 0 {
-			p.leaving = append(p.leaving, old)
-		}
-		p.backends[b] = made
-		return made
+		return have
 	}
-	prev := p.table.Load()
-	next, problems := build(prev, routes, p.cfg.BaseDomain, get)
+	p.published++
+	next, problems := build(p.table.Load(), routes, p.published, p.cfg.BaseDomain, get)
+	p.table.Store(next)
 	for r := range next.all {
 		for _, b := range r.backends {
-			used[b.Backend] = struct{}{}
+			b.published = p.published
 		}
 	}
-	p.table.Store(next)
 	for key, b := range p.backends {
-		if _, ok := used[key]; !ok {
+		if b.published != p.published {
 			b.retired.Store(true)
 			b.closeIdle()
 			p.leaving = append(p.leaving, b)
