@@ -26,27 +26,6 @@ func (sh *shell) versionCommand() *cobra.Command {
 	}
 }
 
-func (sh *shell) claim() *cobra.Command {
-	return &cobra.Command{
-		Use: "claim", Short: "Print a new one-time link that makes its first user the owner (root on the box)", Args: nothing,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := sh.connect()
-			if err != nil {
-				return err
-			}
-			l, err := c.NewClaim(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if sh.json {
-				return sh.writeJSON(l)
-			}
-			sh.say("Own this box (works once, for %s; an older link does not work any more):", span(time.Until(l.ExpiresAt).Round(time.Minute)))
-			return sh.line("%s", l.URL)
-		},
-	}
-}
-
 func (sh *shell) backup() *cobra.Command {
 	return &cobra.Command{
 		Use: "backup [FILE]", Short: "Save the box's control state; - for standard output", Args: wants(0, 1, "pandabox backup box.tar"),

@@ -2,6 +2,9 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,7 +48,7 @@ func (sh *shell) scale() *cobra.Command {
 				return err
 			}
 			if wl.Deploy == nil {
-				if wl, err = sh.settle(cmd.Context(), c, ref, wl, w); err != nil {
+				if wl, err = sh.settle(cmd.Context(), c, ref, wl, slices.Sorted(maps.Keys(scaling.Processes)), w); err != nil {
 					return err
 				}
 				return sh.writeScale(wl)
@@ -62,47 +65,6 @@ func (sh *shell) scale() *cobra.Command {
 	w.flags(cmd)
 	cmd.ValidArgsFunction = sh.completeProcesses
 	return sh.aboutApp(cmd)
-}
-
-// settleWait is how long scale waits for its replicas where it was not told: one that crashes never gets there.
-const settleWait = time.Minute
-
-// settle waits until as many replicas are healthy as should be.
-func (sh *shell) settle(ctx context.Context, c *client.Client, ref client.Ref, wl api.Workload, w waiting) (api.Workload, error) {
-	if w.detach {
-		return wl, nil
-	}
-	limit := w.timeout
-	if limit == 0 {
-		limit = settleWait
-	}
-	deadline := time.Now().Add(limit)
-	for !settled(wl) {
-		if time.Now().After(deadline) {
-			return wl, model.Errorf(model.KindTimeout, "not every replica of %s is healthy after %s", ref.App, limit).
-				WithHint("see why: %s", hint("ps", ref))
-		}
-		select {
-		case <-ctx.Done():
-			return wl, ctx.Err()
-		case <-time.After(100 * time.Millisecond):
-		}
-		now, err := c.Workload(ctx, ref)
-		if err != nil {
-			return wl, err
-		}
-		wl = now
-	}
-	return wl, nil
-}
-
-func settled(wl api.Workload) bool {
-	for _, p := range wl.Processes {
-		if p.Healthy != p.Replicas {
-			return false
-		}
-	}
-	return true
 }
 
 func parseScale(args []string, cpu, memory string) (api.Scaling, error) {
@@ -146,6 +108,69 @@ func parseScale(args []string, cpu, memory string) (api.Scaling, error) {
 		out.Processes[name] = s
 	}
 	return out, nil
+}
+
+// settleTime is how long a change of replicas is waited for where nothing is said, and settlePoll how often it is looked at.
+const (
+	settleTime = time.Minute
+	settlePoll = 200 * time.Millisecond
+)
+
+// settle waits until as many replicas of the processes are healthy as are wanted.
+func (sh *shell) settle(ctx context.Context, c *client.Client, ref client.Ref, w api.Workload, names []string, wait waiting) (api.Workload, error) {
+	if wait.detach || w.Release == 0 {
+		return w, nil
+	}
+	if wait.timeout == 0 {
+		wait.timeout = settleTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait.timeout)
+	defer cancel()
+	p := sh.progress()
+	defer p.Close()
+	began := time.Now()
+	for {
+		text, settled := replicasOf(w, names)
+		if settled {
+			p.end(true, "scale", text, time.Since(began))
+			return w, nil
+		}
+		p.step("scale", text, began)
+		var err error
+		select {
+		case <-time.After(settlePoll):
+			w, err = c.Workload(ctx, ref)
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		switch {
+		case err != nil && exitCode(err) == ExitTimedOut:
+			return w, model.Errorf(model.KindTimeout, "not every replica is healthy after %s", wait.timeout).WithWhy("%s; pandabox goes on trying", text).
+				WithHint("%s, or %s", hint("ps", ref), hint("logs", ref))
+		case err != nil:
+			return w, err
+		}
+	}
+}
+
+// replicasOf tells how many replicas of the processes are healthy, and whether that is what is wanted.
+func replicasOf(w api.Workload, names []string) (string, bool) {
+	var texts []string
+	settled := true
+	for _, p := range w.Processes {
+		if !slices.Contains(names, p.Name) {
+			continue
+		}
+		there := 0
+		for _, r := range w.Replicas {
+			if r.Replica.Process == p.Name {
+				there++
+			}
+		}
+		settled = settled && p.Healthy == p.Replicas && there == p.Replicas
+		texts = append(texts, fmt.Sprintf("%s %d of %d healthy", p.Name, p.Healthy, p.Replicas))
+	}
+	return strings.Join(texts, ", "), settled
 }
 
 func (sh *shell) writeScale(w api.Workload) error {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,7 +20,11 @@ import (
 // isArchive tells whether image names something on this machine rather than in a registry.
 func isArchive(image, dir string) bool {
 	return image == "-" || strings.HasPrefix(image, "./") || strings.HasPrefix(image, "../") || filepath.IsAbs(image) ||
-		strings.HasSuffix(image, ".tar") && exists(filepath.Join(dir, image))
+		hasAnySuffix(image, ".tar", ".tar.gz", ".tgz") && exists(filepath.Join(dir, image))
+}
+
+func hasAnySuffix(s string, suffixes ...string) bool {
+	return slices.ContainsFunc(suffixes, func(suffix string) bool { return strings.HasSuffix(s, suffix) })
 }
 
 // upload streams an image archive to the box.
