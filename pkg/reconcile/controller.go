@@ -151,6 +151,7 @@ func (c *Controller) decide(w *workload, now time.Time) decision {
 	d := plan(w.dw, w.seen, w.mem, c.lim, now)
 	c.tell(w, &d)
 	w.dw, w.wake = d.desired, d.wake
+	w.mem.removed = w.mem.removed || d.update.Removed
 	if u := d.update; u.Status != nil || intent(&u) {
 		if w.pending == nil {
 			w.since = now
@@ -302,7 +303,8 @@ func (c *Controller) finished(w *workload, r *running, res result) {
 }
 
 func (c *Controller) failed(w *workload, r *running, err error, now time.Time) {
-	c.wake(c.relist) // what the operation left behind is not known
+	w.mem.unsure = c.seq.Load() // what the operation left behind is not known
+	c.wake(c.relist)
 	if r.calledOff {
 		return
 	}

@@ -34,6 +34,8 @@ type memory struct {
 	pull    progress                 // of the pull under way
 	forgot  bool                     // volumes and logs of a deleted workload are gone
 
+	unsure   uint64    // sequence number a listing has to have for the containers seen to be all there are; 0: they are
+	removed  bool      // that nothing is left of a deleted workload has been decided
 	readAt   time.Time // when the newest snapshot of intent was read
 	durable  bool      // what was decided about targets and deploys so far is stored
 	readLogs bool      // there is a way to read a last log line

@@ -167,6 +167,10 @@ func (c *Controller) listed(containers []model.Container, at uint64) {
 		}
 	}
 	for _, w := range c.workloads {
+		if w.mem.unsure > 0 && w.mem.unsure <= at {
+			w.mem.unsure = 0
+			c.touch(w)
+		}
 		for name := range w.seen {
 			if !here[name] && c.touched[name] <= at {
 				delete(w.seen, name)

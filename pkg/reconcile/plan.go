@@ -254,13 +254,13 @@ func (p *planner) refresh() {
 func (p *planner) remove() {
 	p.removeAll()
 	switch {
-	case len(p.seen) > 0 || p.busy():
+	case len(p.seen) > 0 || p.mem.unsure > 0 || p.busy():
 	case !p.mem.forgot:
 		if !p.later(p.mem.stops[""].next) {
 			p.do(op{kind: opForget, name: p.dw.Workload.ID})
 		}
 	default:
-		p.out.update.Removed = true
+		p.out.update.Removed = !p.mem.removed
 	}
 }
 

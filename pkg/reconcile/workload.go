@@ -45,7 +45,7 @@ func (w *workload) adopt(dw *model.DesiredWorkload, at uint64) bool {
 		return false
 	}
 	status, known := w.dw.Status, w.dw.Workload.ID != ""
-	w.dw, w.stale = *dw, false
+	w.dw, w.stale, w.mem.removed = *dw, false, false
 	if known && (w.pending != nil || w.inflight != nil || at < w.statusAt) {
 		w.dw.Status = status
 	}
