@@ -58,6 +58,10 @@ func TestContained(t *testing.T) {
 	if got := get(t, c, "/read?path=/proc/keys"); got != "" {
 		t.Errorf("/proc/keys shows %q", got)
 	}
+	limit := get(t, c, "/read?path=/sys/fs/cgroup/memory/memory.limit_in_bytes") + get(t, c, "/read?path=/sys/fs/cgroup/memory.max")
+	if !strings.Contains(limit, "67108864") {
+		t.Errorf("the app cannot see its limit: %q", limit)
+	}
 	mounts := get(t, c, "/read?path=/proc/mounts")
 	for _, want := range []string{" /sys sysfs ro,", " /proc/sys proc ro,", " /etc/resolv.conf ", " /dev/shm "} {
 		if !strings.Contains(mounts, want) {

@@ -68,7 +68,9 @@ func (r *Runtime) specFor(ctx context.Context, spec model.ContainerSpec, img *im
 		oci.WithLinuxNamespace(specs.LinuxNamespace{Type: specs.CgroupNamespace}),
 		withLimits(spec.Limits, r.groups.swapLimit()),
 		withOpenFiles,
-		oci.WithMounts(etcMounts(etc)),
+		oci.WithMounts(append(etcMounts(etc), specs.Mount{ // language runtimes read their limits here
+			Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"ro", "nosuid", "noexec", "nodev", "relatime"},
+		})),
 		seccomp.WithDefaultProfile(), // after the capabilities, which it depends on
 	}
 	if len(img.user.GIDs) > 0 {
