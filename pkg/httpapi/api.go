@@ -53,11 +53,10 @@ type API struct {
 	denied  *limiter // failed authentications
 	handler http.Handler
 
-	streams context.Context // ends with Shutdown
-	stop    context.CancelFunc
-	mu      sync.Mutex // orders streaming.Add before Shutdown's Wait
+	mu      sync.Mutex
 	closed  bool
-	open    sync.WaitGroup
+	open    sync.WaitGroup                            // streams; Add comes before closed is set
+	streams map[*http.Request]context.CancelCauseFunc // of the open ones
 }
 
 // New makes the API. It fails when a route declares no permission.
@@ -78,7 +77,7 @@ func New(config Config) (*API, error) {
 		config: config, control: config.Control, log: config.Logger, mux: http.NewServeMux(),
 		claims: newLimiter(claimEvery, claimBurst), denied: newLimiter(deniedEvery, deniedBurst),
 	}
-	a.streams, a.stop = context.WithCancel(context.Background())
+	a.streams = map[*http.Request]context.CancelCauseFunc{}
 	a.huma = humago.New(a.mux, humaConfig(config.Version))
 	a.register()
 	if err := errors.Join(a.faults...); err != nil {
@@ -104,8 +103,10 @@ func (a *API) Handler() http.Handler { return a.handler }
 func (a *API) Shutdown(ctx context.Context) error {
 	a.mu.Lock()
 	a.closed = true
+	for _, end := range a.streams {
+		end(stopping())
+	}
 	a.mu.Unlock()
-	a.stop()
 	done := make(chan struct{})
 	go func() { a.open.Wait(); close(done) }()
 	select {
@@ -125,8 +126,14 @@ func (a *API) streaming(r *http.Request) (ctx context.Context, done func(), err 
 	}
 	a.open.Add(1)
 	ctx, cancel := context.WithCancelCause(r.Context())
-	unlink := context.AfterFunc(a.streams, func() { cancel(stopping()) })
-	return ctx, func() { unlink(); cancel(nil); a.open.Done() }, nil
+	a.streams[r] = cancel
+	return ctx, func() {
+		a.mu.Lock()
+		delete(a.streams, r)
+		a.mu.Unlock()
+		cancel(nil)
+		a.open.Done()
+	}, nil
 }
 
 func stopping() error {
@@ -162,11 +169,15 @@ type discarded struct {
 	status int
 }
 
+// Header implements http.ResponseWriter.
 func (d *discarded) Header() http.Header {
 	if d.header == nil {
 		d.header = http.Header{}
 	}
 	return d.header
 }
+
 func (d *discarded) Write(b []byte) (int, error) { return len(b), nil }
-func (d *discarded) WriteHeader(status int)      { d.status = status }
+
+// WriteHeader implements http.ResponseWriter.
+func (d *discarded) WriteHeader(status int) { d.status = status }

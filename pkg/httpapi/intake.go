@@ -81,7 +81,7 @@ func (i *intake) take(ctx context.Context, b []byte) (int, error) {
 
 // stdin is an intake as the command reads it: what it takes, the caller may send anew.
 type stdin struct {
-	ctx     context.Context //nolint:containedctx // an io.Reader has no other way to one
+	ctx     context.Context // an io.Reader has no other way to one
 	session *session
 }
 

@@ -28,12 +28,12 @@ type limiter struct {
 
 	mu    sync.Mutex
 	by    map[netip.Addr]*list.Element
-	order *list.List // of *bucket, the most recently seen first
+	order *list.List // of bucket, the most recently seen first
 }
 
 type bucket struct {
 	addr netip.Addr
-	*rate.Limiter
+	rate *rate.Limiter
 }
 
 func newLimiter(every time.Duration, burst int) *limiter {
@@ -41,26 +41,29 @@ func newLimiter(every time.Duration, burst int) *limiter {
 }
 
 // take uses up one attempt and tells whether there was one.
-func (l *limiter) take(r *http.Request) bool { return l.bucket(r).Allow() }
+func (l *limiter) take(r *http.Request) bool { return l.of(r).Allow() }
 
 // spent tells whether no attempt is left.
-func (l *limiter) spent(r *http.Request) bool { return l.bucket(r).Tokens() < 1 }
+func (l *limiter) spent(r *http.Request) bool { return l.of(r).Tokens() < 1 }
 
-func (l *limiter) bucket(r *http.Request) *rate.Limiter {
+func (l *limiter) of(r *http.Request) *rate.Limiter {
 	addr := remote(r)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e, ok := l.by[addr]; ok {
-		l.order.MoveToFront(e)
-		return e.Value.(*bucket).Limiter
+		if b, ok := e.Value.(bucket); ok {
+			l.order.MoveToFront(e)
+			return b.rate
+		}
 	}
 	if l.order.Len() >= maxLimited {
-		last := l.order.Back()
-		delete(l.by, l.order.Remove(last).(*bucket).addr)
+		if b, ok := l.order.Remove(l.order.Back()).(bucket); ok {
+			delete(l.by, b.addr)
+		}
 	}
-	b := &bucket{addr: addr, Limiter: rate.NewLimiter(rate.Every(l.every), l.burst)}
+	b := bucket{addr: addr, rate: rate.NewLimiter(rate.Every(l.every), l.burst)}
 	l.by[addr] = l.order.PushFront(b)
-	return b.Limiter
+	return b.rate
 }
 
 // remote returns the address a request comes from: of IPv6 the /64, which is what one household or host gets. It is the

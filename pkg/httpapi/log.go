@@ -36,11 +36,11 @@ func (a *API) logged(next http.Handler) http.Handler {
 		rec := &recorder{ResponseWriter: w}
 		defer func() {
 			if p := recover(); p != nil {
-				if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 					a.line(r, rec, e, began)
 					panic(p)
 				}
-				a.log.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Str("path", safePath(r)).Msg("a request panicked")
+				a.log.Error().Interface("panic", p).Bytes("stack", debug.Stack()).Str("path", SafePath(r.URL.Path)).Msg("a request panicked")
 				e.err = errors.New("panic")
 				if rec.status == 0 {
 					a.refuse(rec, r, e.err)
@@ -60,7 +60,7 @@ func (a *API) line(r *http.Request, rec *recorder, e *entry, began time.Time) {
 	case r.URL.Path == healthPath, r.Method == http.MethodGet && rec.status < http.StatusBadRequest:
 		l = a.log.Debug()
 	}
-	l = l.Str("method", r.Method).Str("path", safePath(r)).Int("status", rec.status).Int64("bytes", rec.bytes).Dur("ms", time.Since(began))
+	l = l.Str("method", r.Method).Str("path", SafePath(r.URL.Path)).Int("status", rec.status).Int64("bytes", rec.bytes).Dur("ms", time.Since(began))
 	if addr := remote(r); addr.IsValid() {
 		l = l.Stringer("remote", addr)
 	}
@@ -73,15 +73,15 @@ func (a *API) line(r *http.Request, rec *recorder, e *entry, began time.Time) {
 	l.Msg("request")
 }
 
-// safePath returns the path of a request without the secret of a claim link.
-func safePath(r *http.Request) string {
-	if strings.HasPrefix(r.URL.Path, claimPath) {
+// SafePath returns the path of a request to the API as a log may hold it: without the secret of a claim link.
+func SafePath(path string) string {
+	if strings.HasPrefix(path, claimPath) {
 		return claimPath + "…"
 	}
-	if len(r.URL.Path) > 300 {
-		return r.URL.Path[:300] + "…"
+	if len(path) > 300 {
+		return path[:300] + "…"
 	}
-	return r.URL.Path
+	return path
 }
 
 // recorder keeps an answer's status and size.
@@ -94,6 +94,7 @@ type recorder struct {
 // Unwrap lets http.ResponseController reach the writer below, for deadlines, flushing and hijacking.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
+// WriteHeader implements http.ResponseWriter.
 func (r *recorder) WriteHeader(status int) {
 	if r.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		r.status = status

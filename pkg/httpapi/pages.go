@@ -112,7 +112,7 @@ func (a *API) showProblem(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (a *API) show(w http.ResponseWriter, status int, data pageData) {
-	data.Style, data.Script = template.CSS(pageCSS), template.JS(pageJS) //nolint:gosec // both are embedded
+	data.Style, data.Script = template.CSS(pageCSS), template.JS(pageJS) // both are embedded
 	var b bytes.Buffer
 	if err := a.pages.page.Execute(&b, data); err != nil {
 		a.log.Error().Err(err).Msg("writing a page")

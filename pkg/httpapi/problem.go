@@ -22,8 +22,12 @@ var _ interface {
 	huma.ContentTypeFilter
 } = (*failure)(nil)
 
-func (f *failure) Error() string             { return f.Title }
-func (f *failure) GetStatus() int            { return f.Status }
+func (f *failure) Error() string { return f.Title }
+
+// GetStatus implements huma.StatusError.
+func (f *failure) GetStatus() int { return f.Status }
+
+// ContentType implements huma.ContentTypeFilter.
 func (f *failure) ContentType(string) string { return api.ProblemType }
 
 // fail turns an error of a handler into what the caller is told, and keeps the whole of it for the log.

@@ -141,7 +141,7 @@ func violation(format string, args ...any) error {
 
 // output is the command's stdout or stderr.
 type output struct {
-	ctx     context.Context //nolint:containedctx // an io.Writer has no other way to one
+	ctx     context.Context // an io.Writer has no other way to one
 	session *session
 	kind    byte
 }
