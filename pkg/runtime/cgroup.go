@@ -7,6 +7,8 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	cgroupsv3 "github.com/containerd/cgroups/v3"
@@ -83,6 +85,25 @@ func (g cgroups) usage(name string) (model.Usage, error) {
 	u.Pids = int64(s.GetPids().GetCurrent())
 	u.OOMKills = int64(s.GetMemoryOomControl().GetOomKill())
 	return u, nil
+}
+
+// pids returns the processes of a container.
+func (g cgroups) pids(name string) ([]int, error) {
+	file := path.Join("/sys/fs/cgroup/pids", g.path(name), "cgroup.procs")
+	if g.unified {
+		file = path.Join("/sys/fs/cgroup", g.path(name), "cgroup.procs")
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("listing the processes of %s: %w", name, err)
+	}
+	var out []int
+	for line := range strings.Lines(string(b)) {
+		if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil && pid > 0 {
+			out = append(out, pid)
+		}
+	}
+	return out, nil
 }
 
 // oomKills returns how often the kernel ended a process of the container for want of memory, 0 when it cannot be told.

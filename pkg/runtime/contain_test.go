@@ -141,9 +141,11 @@ func TestStop(t *testing.T) {
 	r := boxtest.Start(t, cfg)
 	img := boxtest.Import(t, r, runtimetest.Image(t, runtimetest.ImageSpec{}))
 	const grace = 20 * time.Second
+	index := 0
 	for command, waits := range map[string]bool{"sleep": false, "deaf": false, "stubborn": true} {
+		index++
 		t.Run(command, func(t *testing.T) {
-			spec := boxtest.Spec(img, 1, "/app", command)
+			spec := boxtest.Spec(img, index, "/app", command) // of its own, so that its log is
 			c, err := r.Start(t.Context(), spec)
 			if err != nil {
 				t.Fatal(err)

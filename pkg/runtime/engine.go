@@ -248,9 +248,9 @@ func (e *engine) running(ctx context.Context) (*process, error) {
 			return nil, err
 		}
 		if pid > 0 {
-			fd, err := unix.PidfdOpen(pid, 0)
+			p, err := openProcess(pid)
 			if err == nil {
-				return &process{pid: pid, fd: fd}, nil
+				return p, nil
 			}
 			if !errors.Is(err, unix.ESRCH) {
 				return nil, fmt.Errorf("watching containerd: %w", err)

@@ -55,6 +55,15 @@ func (p *process) reap() error {
 	return errEnded
 }
 
+// openProcess gets hold of a process that is not our child.
+func openProcess(pid int) (*process, error) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &process{pid: pid, fd: fd}, nil
+}
+
 func (p *process) signal(s syscall.Signal) error { return unix.PidfdSendSignal(p.fd, s, nil, 0) }
 
 func (p *process) release() { _ = unix.Close(p.fd) }

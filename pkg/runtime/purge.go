@@ -78,11 +78,10 @@ func (r *Runtime) killShims() error {
 		if err != nil {
 			continue
 		}
-		fd, err := unix.PidfdOpen(pid, 0)
+		p, err := openProcess(pid)
 		if err != nil {
 			continue // gone
 		}
-		p := &process{pid: pid, fd: fd}
 		if still, err := os.Readlink(l); err == nil && still == exe {
 			_ = p.signal(syscall.SIGKILL)
 			ctx, cancel := context.WithTimeout(context.Background(), killTime)

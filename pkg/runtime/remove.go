@@ -82,73 +82,90 @@ func (r *Runtime) endTask(ctx context.Context, name string, grace time.Duration)
 	if err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("waiting for it: %w", err)
 	}
-	status, err := task.Status(ctx)
-	if err == nil && status.Status == containerd.Running && grace > 0 {
-		info, err := c.Info(ctx, containerd.WithoutRefreshedMetadata)
-		if err != nil {
-			return fmt.Errorf("looking it up: %w", err)
-		}
-		if err := askToEnd(ctx, task, stopSignal(info.Labels[containerd.StopSignalLabel]), exited, grace); err != nil {
-			return err
-		}
+	info, err := c.Info(ctx, containerd.WithoutRefreshedMetadata)
+	if err != nil {
+		return fmt.Errorf("looking it up: %w", err)
+	}
+	if err := r.endProcesses(ctx, task, stopSignal(info.Labels[containerd.StopSignalLabel]), exited, grace); err != nil {
+		return err
 	}
 	return r.deleteTask(ctx, task)
 }
 
-// askToEnd sends the stop signal and waits for up to grace.
-//
-// The first process of a container does not get a signal it has no handler for: the kernel keeps it from PID 1. There
-// is no init in between, so such an app would sit out the whole grace. Instead the signal then goes to every process,
-// which ends the children of a shell and thereby the shell; and where nobody handles it, there is nothing to wait for.
-func askToEnd(ctx context.Context, task containerd.Task, s syscall.Signal, exited <-chan containerd.ExitStatus, grace time.Duration) error {
-	var opts []containerd.KillOpts
-	if !handles(int(task.Pid()), s) {
-		pids, err := task.Pids(ctx)
-		if err != nil {
-			return ignoreGone(err)
-		}
-		anyone := false
-		for _, p := range pids {
-			anyone = anyone || handles(int(p.Pid), s)
-		}
-		if !anyone && len(pids) <= 1 {
-			return nil
-		}
-		opts = append(opts, containerd.WithKillAll)
+// endProcesses ends a running task: its stop signal, then SIGKILL after grace. The end of its first process is the end
+// of all, as the kernel has it for a process namespace. Signals go straight to the process and not through runc, which
+// would have to be started for each.
+func (r *Runtime) endProcesses(ctx context.Context, task containerd.Task, s syscall.Signal, exited <-chan containerd.ExitStatus, grace time.Duration) error {
+	first, err := openProcess(int(task.Pid()))
+	if err != nil {
+		return nil // ended
 	}
-	if err := task.Kill(ctx, s, opts...); err != nil {
-		return ignoreGone(err)
+	defer first.release()
+	// Only now is it sure that the number is still the container's and not somebody else's.
+	if status, err := task.Status(ctx); err != nil || status.Status != containerd.Running {
+		return nil
+	}
+	if grace > 0 && r.askToEnd(task.ID(), first, s) {
+		select {
+		case <-exited:
+			return nil
+		case <-time.After(grace):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if err := first.signal(syscall.SIGKILL); err != nil {
+		return nil // ended
 	}
 	select {
 	case <-exited:
 		return nil
-	case <-time.After(grace):
-		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-time.After(killTime):
+		return model.Errorf(model.KindTimeout, "a process cannot be killed").
+			WithWhy("it hangs in the kernel, usually waiting for a disk or network file system")
 	}
 }
 
-// deleteTask kills what is left and deletes the task.
+// askToEnd sends the stop signal, and tells whether anybody got it.
+//
+// The first process of a container does not get a signal it has no handler for: the kernel keeps it from PID 1. There
+// is no init in between, so such an app would sit out the whole grace. Instead the signal then goes to every process,
+// which ends the children of a shell and thereby the shell; and where nobody handles it, there is nothing to wait for.
+func (r *Runtime) askToEnd(name string, first *process, s syscall.Signal) bool {
+	if handles(first.pid, s) {
+		return first.signal(s) == nil
+	}
+	pids, err := r.groups.pids(name)
+	if err != nil {
+		return false
+	}
+	anyone := false
+	for _, pid := range pids {
+		if pid == first.pid {
+			continue
+		}
+		if p, err := openProcess(pid); err == nil {
+			anyone = p.signal(s) == nil || anyone
+			p.release()
+		}
+	}
+	return anyone
+}
+
+// deleteTask deletes a task that has ended, or never started.
 func (r *Runtime) deleteTask(ctx context.Context, task containerd.Task) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, killTime, model.Errorf(model.KindTimeout, "a process cannot be killed").
-		WithWhy("it hangs in the kernel, usually waiting for a disk or network file system"))
+	ctx, cancel := context.WithTimeout(ctx, killTime)
 	defer cancel()
-	if err := ignoreGone(task.Kill(ctx, syscall.SIGKILL, containerd.WithKillAll)); err != nil {
-		return err
+	_, err := task.Delete(ctx)
+	if err != nil && !errdefs.IsNotFound(err) {
+		_, err = task.Delete(ctx, containerd.WithProcessKill)
 	}
-	for {
-		_, err := task.Delete(ctx, containerd.WithProcessKill)
-		if err = ignoreGone(err); err == nil {
-			return nil
-		}
-		if !errdefs.IsFailedPrecondition(err) { // not stopped yet
-			return fmt.Errorf("deleting its task: %w", errors.Join(err, context.Cause(ctx)))
-		}
-		if err := pauseFor(ctx, 10*time.Millisecond); err != nil {
-			return context.Cause(ctx)
-		}
+	if err = ignoreGone(err); err != nil {
+		return fmt.Errorf("deleting its task: %w", err)
 	}
+	return nil
 }
 
 // endOrphan deletes a task whose container's record is gone.
