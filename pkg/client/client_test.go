@@ -64,8 +64,11 @@ func TestBoxThatIsNotThere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := open(t, Config{Address: address})
 			for what, call := range map[string]func() error{
-				"info":   func() error { _, err := c.Info(t.Context()); return err },
-				"exec":   func() error { _, err := c.Exec(t.Context(), Ref{App: "a"}, "", 0, model.ExecSpec{Command: []string{"x"}}); return err },
+				"info": func() error { _, err := c.Info(t.Context()); return err },
+				"exec": func() error {
+					_, err := c.Exec(t.Context(), Ref{App: "a"}, "", 0, model.ExecSpec{Command: []string{"x"}})
+					return err
+				},
 				"events": func() error { return c.Events(t.Context(), 0, nil) },
 				"image":  func() error { _, err := c.ImportImage(t.Context(), strings.NewReader("x"), nil); return err },
 			} {
@@ -117,8 +120,8 @@ func TestAnswersThatAreNotOfABox(t *testing.T) {
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", k.header)
 				if k.status == http.StatusFound {
-				w.Header().Set("Location", "https://elsewhere.invalid/")
-			}
+					w.Header().Set("Location", "https://elsewhere.invalid/")
+				}
 				w.WriteHeader(k.status)
 				_, _ = io.WriteString(w, k.body)
 			}))
@@ -212,10 +215,11 @@ func TestAllGoesThroughEveryPage(t *testing.T) {
 	if last == nil {
 		t.Error("the error of a later page is lost")
 	}
-	for n := range All(t.Context(), list) {
-		if n == 1 {
+	for n, err := range All(t.Context(), list) {
+		if n == 1 && err == nil {
 			break
 		}
+		t.Errorf("got %d, %v", n, err)
 	}
 }
 

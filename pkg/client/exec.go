@@ -31,7 +31,7 @@ func (c *Client) session(ctx context.Context, path string, start api.ExecStart, 
 	defer cancel()
 	header := http.Header{}
 	c.headers(header)
-	conn, res, err := websocket.Dial(ctx, c.base.String()+path, &websocket.DialOptions{
+	conn, res, err := websocket.Dial(ctx, c.base.String()+path, &websocket.DialOptions{ //nolint:bodyclose // it says that nobody needs to
 		HTTPClient: c.ws, HTTPHeader: header, Subprotocols: []string{api.ExecProtocol},
 	})
 	if err != nil {

@@ -20,7 +20,7 @@ func (c *Client) ImportImage(ctx context.Context, r io.Reader, progress func(sen
 	}
 	req.Header.Set("Content-Type", "application/x-tar")
 	req.Header.Set("Expect", "100-continue") // a refusal comes before gigabytes have been sent
-	res, err := c.send(req)
+	res, err := c.send(req)                  //nolint:bodyclose // decode closes it
 	if err != nil {
 		if e := body.failure(); e != nil {
 			return model.Image{}, model.Invalid("the image could not be read").Wrap(e)

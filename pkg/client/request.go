@@ -73,7 +73,7 @@ func keyOr(key string) string {
 
 // do makes a call and decodes its answer.
 func do[T any](ctx context.Context, c *Client, k call) (T, error) {
-	res, err := c.open(ctx, k)
+	res, err := c.open(ctx, k) //nolint:bodyclose // decode closes it
 	if err != nil {
 		var zero T
 		return zero, err

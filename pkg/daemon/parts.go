@@ -87,7 +87,7 @@ func (p *parts) proxyConfig(api http.Handler) proxy.Config {
 		log := p.named("access")
 		c.AccessLog = func(e proxy.AccessEntry) {
 			log.Info().Str("id", e.RequestID).Str("app", e.App).Str("backend", e.Backend).Str("remote", e.RemoteIP).Str("proto", e.Proto).
-				Str("method", e.Method).Str("host", e.Host).Str("path", e.Path).Int("status", e.Status).Int64("bytes", e.Bytes).Dur("took", e.Duration).Send()
+				Str("method", e.Method).Str("host", e.Host).Str("path", httpapi.SafePath(e.Path)).Int("status", e.Status).Int64("bytes", e.Bytes).Dur("took", e.Duration).Send()
 		}
 	}
 	return c

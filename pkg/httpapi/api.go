@@ -153,8 +153,8 @@ func (a *API) dispatch(w http.ResponseWriter, r *http.Request) {
 	}
 	var probe discarded
 	h.ServeHTTP(&probe, r)
-	switch {
-	case probe.status == http.StatusMethodNotAllowed:
+	switch probe.status {
+	case http.StatusMethodNotAllowed:
 		w.Header().Set("Allow", probe.Header().Get("Allow"))
 		a.refuseWith(w, r, http.StatusMethodNotAllowed, model.Invalid("%s is not possible here", r.Method).
 			WithHint("possible: %s", probe.Header().Get("Allow")))

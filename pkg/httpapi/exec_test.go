@@ -201,7 +201,11 @@ func TestExecThatCannotBe(t *testing.T) {
 // dial opens the WebSocket as something else than our client would.
 func (b *box) dial(t *testing.T, path string, header http.Header) (*websocket.Conn, *http.Response, error) {
 	t.Helper()
-	transport := b.http().Transport.(*http.Transport).Clone()
+	base, ok := b.http().Transport.(*http.Transport)
+	if !ok {
+		t.Fatalf("the transport is a %T", b.http().Transport)
+	}
+	transport := base.Clone()
 	transport.Protocols = new(http.Protocols)
 	transport.Protocols.SetHTTP1(true)
 	transport.TLSClientConfig.NextProtos = nil

@@ -20,7 +20,11 @@ func TestListenUnix(t *testing.T) {
 	wantKind(t, err, model.KindConflict)
 
 	// As after kill -9: the file stays, and nobody answers.
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	u, ok := l.(*net.UnixListener)
+	if !ok {
+		t.Fatalf("the listener is a %T", l)
+	}
+	u.SetUnlinkOnClose(false)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
