@@ -102,6 +102,7 @@ func (c *Control) begin(ctx context.Context) error {
 		} else if err := checkKey(c.keys, box.KeyCheck); err != nil {
 			return err
 		}
+		c.lastID = tx.NewestID()
 		_, err = tx.OrgNamed(model.DefaultOrg)
 		if errors.Is(err, store.ErrNotFound) {
 			err = tx.PutOrg(model.Org{ID: c.newID("org"), Name: model.DefaultOrg, CreatedAt: c.now()})
@@ -136,7 +137,8 @@ func checkKey(k *secrets.Keyring, sealed []byte) error {
 
 func (c *Control) now() time.Time { return c.cfg.Now().UTC() }
 
-// newID returns a fresh id that sorts behind every one it returned before, also within a millisecond.
+// newID returns a fresh id that sorts behind every one it returned before, also within a millisecond, after a restart,
+// and when the clock was set back.
 func (c *Control) newID(prefix string) string {
 	c.idMu.Lock()
 	defer c.idMu.Unlock()

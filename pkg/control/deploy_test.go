@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pandabox/pandabox/pkg/model"
 )
@@ -395,5 +396,18 @@ func TestNotFoundHelps(t *testing.T) {
 	_, err = b.Workloads.Status(t.Context(), root, Ref{App: "shop", Env: "qa"})
 	if e := wantKind(t, err, model.KindNotFound); !strings.Contains(e.Error(), "it runs in production") {
 		t.Errorf("says %v", e)
+	}
+}
+
+func TestOrderSurvivesAClockSetBack(t *testing.T) {
+	b := newBox(t)
+	first := b.deploy("shop", "1")
+	b.stop()
+	b.pass(-2 * time.Hour)
+	b.start()
+	second := b.deploy("shop", "2")
+	l, err := b.Deploys.List(t.Context(), root, Ref{App: "shop"}, Page{})
+	if err != nil || l.Items[0].ID != second.ID || l.Items[1].ID != first.ID {
+		t.Errorf("%+v, %v", l.Items, err)
 	}
 }

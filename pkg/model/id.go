@@ -27,6 +27,15 @@ func NewID(prefix string, now time.Time) string {
 	return prefix + "-" + lowerBase32.EncodeToString(b[:])
 }
 
+// TimeOfID returns the moment that NewID was given, in milliseconds; the zero time where id is none of NewID's.
+func TimeOfID(id string) time.Time {
+	raw, err := lowerBase32.DecodeString(id[strings.LastIndexByte(id, '-')+1:])
+	if err != nil || len(raw) != 12 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(raw) >> 16)).UTC() //nolint:gosec // 48 bits
+}
+
 // CheckName refuses a name that is not 1 to MaxName characters of a–z, 0–9 and dashes, beginning with a letter and
 // not ending in a dash. noun is used in the message only.
 func CheckName(noun, name string) error {
