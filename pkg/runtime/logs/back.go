@@ -16,6 +16,7 @@ const backRead = 32 << 10 // bytes
 // backSource reads one container's records from the last to the first; it keeps their places, not their text.
 type backSource struct {
 	dir  string
+	name segment.Name   // of any of segs
 	segs []segment.File // up to the present one
 
 	buf  []byte // the unread rest of what was read: whole lines, and before them perhaps the end of one
@@ -27,7 +28,7 @@ type backSource struct {
 // newBackSource begins behind the container's last whole line: behind it there may be one that is being written.
 func newBackSource(dir string, segs []segment.File) (*backSource, error) {
 	last := segs[len(segs)-1]
-	s := &backSource{dir: dir, segs: segs, base: last.Size}
+	s := &backSource{dir: dir, name: last.Name, segs: segs, base: last.Size}
 	for s.base > 0 {
 		if err := s.fill(); err != nil {
 			return nil, err
@@ -41,6 +42,8 @@ func newBackSource(dir string, segs []segment.File) (*backSource, error) {
 	s.pos = position{last.Sequence, s.base + int64(len(s.buf))}
 	return s, nil
 }
+
+func (s *backSource) container() string { return s.name.Container }
 
 // prev goes to the record before; false where there is none.
 func (s *backSource) prev() (bool, error) {

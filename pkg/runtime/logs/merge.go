@@ -5,42 +5,43 @@ import (
 	"container/heap"
 )
 
-// sources is a heap of containers, the one with the oldest line first.
-type sources []*source
-
-func (h sources) Len() int { return len(h) }
-func (h sources) Less(i, j int) bool {
-	return cmp.Or(h[i].head.At.Compare(h[j].head.At), cmp.Compare(h[i].name.Container, h[j].name.Container)) < 0
+// queue is a heap: first tells which of two items is to be nearer to the front. Use it with package heap.
+type queue[T any] struct {
+	items []T
+	first func(a, b T) bool
 }
-func (h sources) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *sources) Push(x any)   { *h = append(*h, x.(*source)) }
-func (h *sources) Pop() any {
-	last := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
+
+// byAge puts the container with the oldest line in front.
+func byAge(a, b *source) bool {
+	return cmp.Or(a.head.At.Compare(b.head.At), cmp.Compare(a.name.Container, b.name.Container)) < 0
+}
+
+// byYouth puts the container with the newest line in front.
+func byYouth(a, b *backSource) bool {
+	return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.container(), b.container())) > 0
+}
+
+// Len implements heap.Interface.
+func (q *queue[T]) Len() int { return len(q.items) }
+
+// Less implements heap.Interface.
+func (q *queue[T]) Less(i, j int) bool { return q.first(q.items[i], q.items[j]) }
+
+// Swap implements heap.Interface.
+func (q *queue[T]) Swap(i, j int) { q.items[i], q.items[j] = q.items[j], q.items[i] }
+
+// Push implements heap.Interface.
+func (q *queue[T]) Push(x any) {
+	if item, ok := x.(T); ok {
+		q.items = append(q.items, item)
+	}
+}
+
+// Pop implements heap.Interface.
+func (q *queue[T]) Pop() any {
+	last := q.items[len(q.items)-1]
+	q.items = q.items[:len(q.items)-1]
 	return last
 }
 
-// backSources is a heap of containers, the one with the newest line first.
-type backSources []backHead
-
-type backHead struct {
-	container string
-	*backSource
-}
-
-func (h backSources) Len() int { return len(h) }
-func (h backSources) Less(i, j int) bool {
-	return cmp.Or(h[i].at.Compare(h[j].at), cmp.Compare(h[i].container, h[j].container)) > 0
-}
-func (h backSources) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *backSources) Push(x any)   { *h = append(*h, x.(backHead)) }
-func (h *backSources) Pop() any {
-	last := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
-	return last
-}
-
-var (
-	_ heap.Interface = (*sources)(nil)
-	_ heap.Interface = (*backSources)(nil)
-)
+var _ heap.Interface = (*queue[int])(nil)

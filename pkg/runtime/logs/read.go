@@ -133,20 +133,20 @@ func (r *reader) look() error {
 
 // drain yields every line that is there now, oldest first.
 func (r *reader) drain(ctx context.Context) error {
-	var h sources
+	h := &queue[*source]{first: byAge}
 	idle := r.idle
 	r.idle = nil
 	for _, s := range idle {
-		if err := r.advance(&h, s); err != nil {
+		if err := r.advance(h, s); err != nil {
 			return err
 		}
 	}
-	heap.Init(&h)
-	for len(h) > 0 {
+	heap.Init(h)
+	for h.Len() > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		s := h[0]
+		s := h.items[0]
 		if !s.head.At.Before(r.q.Since) {
 			if err := r.yield(lineOf(s.name, s.head)); err != nil {
 				return err
@@ -157,22 +157,22 @@ func (r *reader) drain(ctx context.Context) error {
 			return fmt.Errorf("reading logs: %w", err)
 		}
 		if ok {
-			heap.Fix(&h, 0)
+			heap.Fix(h, 0)
 		} else {
-			heap.Pop(&h)
+			heap.Pop(h)
 			r.idle = append(r.idle, s)
 		}
 	}
 	return nil
 }
 
-func (r *reader) advance(h *sources, s *source) error {
+func (r *reader) advance(h *queue[*source], s *source) error {
 	ok, err := s.next()
 	if err != nil {
 		return fmt.Errorf("reading logs: %w", err)
 	}
 	if ok {
-		*h = append(*h, s)
+		h.items = append(h.items, s)
 	} else {
 		r.idle = append(r.idle, s)
 	}
@@ -182,7 +182,7 @@ func (r *reader) advance(h *sources, s *source) error {
 // tail finds where the last n lines not older than since begin, for every container.
 func tail(ctx context.Context, dir string, groups map[string][]segment.File, n int, since time.Time) (map[string]position, error) {
 	starts := map[string]position{}
-	var h backSources
+	h := &queue[*backSource]{first: byYouth}
 	for container, segs := range groups {
 		s, err := newBackSource(dir, segs)
 		if err != nil {
@@ -197,27 +197,27 @@ func tail(ctx context.Context, dir string, groups map[string][]segment.File, n i
 			return nil, err
 		}
 		if ok {
-			h = append(h, backHead{container, s})
+			h.items = append(h.items, s)
 		}
 	}
-	heap.Init(&h)
-	for ; n > 0 && len(h) > 0; n-- {
+	heap.Init(h)
+	for ; n > 0 && h.Len() > 0; n-- {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		s := h[0]
+		s := h.items[0]
 		if s.at.Before(since) {
 			break
 		}
-		starts[s.container] = s.pos
+		starts[s.container()] = s.pos
 		ok, err := s.prev()
 		if err != nil {
 			return nil, err
 		}
 		if ok {
-			heap.Fix(&h, 0)
+			heap.Fix(h, 0)
 		} else {
-			heap.Pop(&h)
+			heap.Pop(h)
 		}
 	}
 	return starts, nil

@@ -74,7 +74,7 @@ func (s *source) fill() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if st, err := f.Stat(); err == nil && st.Size() < s.off {
 		s.off = 0 // another file of the same name
 	}

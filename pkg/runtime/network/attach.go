@@ -34,7 +34,7 @@ func (m *Manager) Attach(ctx context.Context, req AttachRequest) (netip.Addr, er
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("opening the network namespace of %s: %w", req.Container, err)
 	}
-	defer ns.Close()
+	defer func() { _ = ns.Close() }()
 	if err := m.detach(req.Container); err != nil {
 		return netip.Addr{}, err
 	}
@@ -171,7 +171,7 @@ func openNamespace(pid int) (netns.NsHandle, error) {
 		_ = ns.Close()
 		return netns.None(), err
 	}
-	defer own.Close()
+	defer func() { _ = own.Close() }()
 	if ns.Equal(own) {
 		_ = ns.Close()
 		return netns.None(), fmt.Errorf("process %d has no network namespace of its own", pid)

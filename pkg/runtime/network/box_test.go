@@ -222,7 +222,16 @@ func (s *space) serve(addr string) uint16 {
 		s.t.Fatalf("listening on %s: %v", addr, err)
 	}
 	serveOn(s.t, l)
-	return uint16(l.Addr().(*net.TCPAddr).Port)
+	return portOf(s.t, l)
+}
+
+func portOf(t *testing.T, l net.Listener) uint16 {
+	t.Helper()
+	ap, err := netip.ParseAddrPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ap.Port()
 }
 
 func serveOn(t *testing.T, l net.Listener) {
@@ -247,7 +256,7 @@ func (s *space) call(to netip.Addr, port uint16) (seen string, err error) {
 		if err != nil {
 			return err
 		}
-		defer c.Close()
+		defer func() { _ = c.Close() }()
 		_ = c.SetDeadline(time.Now().Add(3 * time.Second))
 		b, err := io.ReadAll(c)
 		seen = string(b)

@@ -88,6 +88,11 @@ func (m *Manager) bringUp(ctx context.Context, bridges map[string]Bridge) error 
 		}
 		m.openHostFirewall(ctx)
 	}
+	m.watch.Do(func() {
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		m.cancel = cancel
+		m.done.Go(func() { m.guard(ctx) })
+	})
 	var errs []error
 	for env, b := range bridges {
 		if err := setUpBridge(b); err != nil {
@@ -95,14 +100,14 @@ func (m *Manager) bringUp(ctx context.Context, bridges map[string]Bridge) error 
 			errs = append(errs, err)
 			continue
 		}
-		errs = append(errs, m.serveNames(env, b))
+		errs = append(errs, m.serveNames(ctx, env, b))
 	}
 	return errors.Join(errs...)
 }
 
 // serveNames starts the environment's name server unless it runs. That it cannot run is no error: apps may do without.
-func (m *Manager) serveNames(env string, b Bridge) error {
-	if m.names.ensure(env, b.Gateway) == otherDNSPort {
+func (m *Manager) serveNames(ctx context.Context, env string, b Bridge) error {
+	if m.names.ensure(ctx, env, b.Gateway) == otherDNSPort {
 		return m.rules.redirect(b)
 	}
 	return nil

@@ -17,7 +17,7 @@ func (m *Manager) guard(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		m.repair()
+		m.repair(ctx)
 		if round%hostFirewallEvery == 0 {
 			m.openHostFirewall(ctx)
 		}
@@ -25,7 +25,7 @@ func (m *Manager) guard(ctx context.Context) {
 }
 
 // repair does nothing where all is as it should be.
-func (m *Manager) repair() {
+func (m *Manager) repair(ctx context.Context) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.up) == 0 || m.closed {
@@ -44,7 +44,7 @@ func (m *Manager) repair() {
 				m.log.Error().Err(err).Str("bridge", b.Name).Msg("bridge")
 			}
 		}
-		if err := m.serveNames(env, b); err != nil {
+		if err := m.serveNames(ctx, env, b); err != nil {
 			m.log.Error().Err(err).Str("bridge", b.Name).Msg("name server")
 		}
 	}

@@ -43,9 +43,10 @@ func newNameservers(b *book, up *forwarder, log zerolog.Logger) *nameservers {
 	return &nameservers{book: b, upstream: up, log: log, byEnv: map[string]*nameserver{}, warned: map[string]bool{}}
 }
 
-// ensure starts the environment's name server unless it runs, and returns its port. Where both ports are held by other
+// ensure starts the environment's name server unless it runs, and returns its port. It ends with remove or closeAll, not
+// with ctx. Where both ports are held by other
 // programs it says so once and returns 0; the caller tries again later.
-func (n *nameservers) ensure(env string, gateway netip.Addr) uint16 {
+func (n *nameservers) ensure(ctx context.Context, env string, gateway netip.Addr) uint16 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if s, ok := n.byEnv[env]; ok {
@@ -58,9 +59,9 @@ func (n *nameservers) ensure(env string, gateway netip.Addr) uint16 {
 	handler := func(ctx context.Context) dns.Handler {
 		return &zone{ctx: ctx, env: env, book: n.book, upstream: n.upstream}
 	}
-	s, err := startNameserver(netip.AddrPortFrom(gateway, dnsPort), handler)
+	s, err := startNameserver(ctx, netip.AddrPortFrom(gateway, dnsPort), handler)
 	if errors.Is(err, unix.EADDRINUSE) {
-		s, err = startNameserver(netip.AddrPortFrom(gateway, otherDNSPort), handler)
+		s, err = startNameserver(ctx, netip.AddrPortFrom(gateway, otherDNSPort), handler)
 	}
 	if err != nil {
 		if !n.warned[env] {
@@ -104,17 +105,17 @@ func (n *nameservers) closeAll() error {
 	return errors.Join(errs...)
 }
 
-func startNameserver(addr netip.AddrPort, handler func(context.Context) dns.Handler) (*nameserver, error) {
+func startNameserver(ctx context.Context, addr netip.AddrPort, handler func(context.Context) dns.Handler) (*nameserver, error) {
 	var lc net.ListenConfig
-	udp, err := lc.ListenPacket(context.Background(), "udp4", addr.String())
+	udp, err := lc.ListenPacket(ctx, "udp4", addr.String())
 	if err != nil {
 		return nil, fmt.Errorf("listening for names: %w", err)
 	}
-	tcp, err := lc.Listen(context.Background(), "tcp4", addr.String())
+	tcp, err := lc.Listen(ctx, "tcp4", addr.String())
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("listening for names: %w", err), udp.Close())
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s := &nameserver{addr: addr, cancel: cancel}
 	h := handler(ctx)
 	s.servers = []*dns.Server{
@@ -139,11 +140,9 @@ func startNameserver(addr netip.AddrPort, handler func(context.Context) dns.Hand
 // close stops listening and waits until the questions under way have been answered or given up.
 func (s *nameserver) close() error {
 	s.cancel()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
 	var errs []error
 	for _, srv := range s.servers {
-		errs = append(errs, srv.ShutdownContext(ctx))
+		errs = append(errs, srv.Shutdown())
 	}
 	s.done.Wait()
 	return errors.Join(errs...)

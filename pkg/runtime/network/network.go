@@ -66,10 +66,11 @@ type Manager struct {
 	up     map[string]Bridge    // environments whose bridge this process made or found
 	next   uint32               // where the search for a free address goes on
 	ruled  bool                 // the rules in the kernel are of this process
+	watch  sync.Once            // starts guard, with the first bridge
 	closed bool
 
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	cancel context.CancelFunc // ends guard
+	done   sync.WaitGroup     // of guard
 }
 
 var errClosed = errors.New("the network manager is closed")
@@ -115,27 +116,24 @@ func New(cfg Config) (*Manager, error) {
 		return nil, err
 	}
 	book := newBook()
-	ctx, cancel := context.WithCancel(context.Background())
-	m := &Manager{
+	return &Manager{
 		cfg: cfg, log: cfg.Logger, book: book, plan: p,
 		rules:  newRules(cfg.ID, cfg.EnvBits, cfg.HostPorts),
 		names:  newNameservers(book, newForwarder(cfg.ResolvConf), cfg.Logger),
 		used:   map[string]time.Time{},
 		up:     map[string]Bridge{},
 		next:   uint32(time.Now().UnixNano()), // a restart does not hand out the addresses of before at once
-		cancel: cancel,
-	}
-	m.done.Go(func() { m.guard(ctx) })
-	return m, nil
+		cancel: func() {},
+	}, nil
 }
 
 // Close stops answering names. Bridges, rules and the containers' traffic stay.
 func (m *Manager) Close() error {
-	m.cancel()
-	m.done.Wait()
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.closed = true
+	m.cancel()
+	m.mu.Unlock()
+	m.done.Wait()
 	return m.names.closeAll()
 }
 

@@ -217,5 +217,5 @@ func serveAt(t *testing.T, addr string) uint16 {
 		t.Fatal(err)
 	}
 	serveOn(t, l)
-	return uint16(l.Addr().(*net.TCPAddr).Port)
+	return portOf(t, l)
 }

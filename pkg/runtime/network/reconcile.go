@@ -95,7 +95,7 @@ func (m *Manager) adopt(a Attachment) error {
 		if err != nil {
 			return err
 		}
-		defer ns.Close()
+		defer func() { _ = ns.Close() }()
 		return m.plug(b, a.Container, ns, a.Addr)
 	case err != nil:
 		return err
@@ -192,7 +192,7 @@ func addrOf(pid int) (netip.Addr, error) {
 	if err != nil {
 		return netip.Addr{}, err
 	}
-	defer ns.Close()
+	defer func() { _ = ns.Close() }()
 	h, err := netlink.NewHandleAt(ns, unix.NETLINK_ROUTE)
 	if err != nil {
 		return netip.Addr{}, err

@@ -52,7 +52,7 @@ func TestARestartOfTheDaemonIsNotNoticed(t *testing.T) {
 	live := []*container{one, two, peer}
 	for _, c := range live {
 		want := c.Addr
-		c.Attachment.Addr = netip.Addr{} // the new daemon knows it only from the container itself
+		c.Addr = netip.Addr{} // the new daemon knows it only from the container itself
 		defer func() {
 			if got, ok := b.m.Lookup(c.Container); !ok || got != want {
 				t.Errorf("%s: address %v, want %v", c.Container, got, want)
@@ -123,7 +123,7 @@ func TestWhatOthersTookAwayIsPutBack(t *testing.T) {
 	if _, err := two.call(one.Addr, port); err == nil {
 		t.Fatal("the bridge was not removed")
 	}
-	b.m.repair()
+	b.m.repair(t.Context())
 	eventually(t, "two reaches one again", func() error { // after its failed attempts have been forgotten
 		_, err := two.call(one.Addr, port)
 		return err
@@ -155,7 +155,7 @@ func TestReclaimTakesOnlyWhatNobodyNeeds(t *testing.T) {
 			t.Errorf("%s: planned %v, up %v, want %v", env, planned, up, want)
 		}
 	}
-	b.Config.Grace = time.Hour
+	b.Grace = time.Hour
 	b.restart()
 	fresh := gatewayOf(t, b, "env-fresh")
 	if err := b.m.Reclaim(t.Context(), nil); err != nil {

@@ -171,7 +171,7 @@ func TestOtherNamesAreAskedOfTheHostsResolvers(t *testing.T) {
 	b.resolvers(good)
 	eventually(t, "the changed resolv.conf counts", func() error {
 		if addrs, _, err := c.ask(gw, "example.com.", dns.TypeA); err != nil || len(addrs) != 1 || addrs[0] != "192.0.2.7" {
-			return fmt.Errorf("%v %v", addrs, err)
+			return fmt.Errorf("%v %w", addrs, err)
 		}
 		return nil
 	})
@@ -190,7 +190,7 @@ func TestOtherNamesAreAskedOfTheHostsResolvers(t *testing.T) {
 	b.resolvers()
 	eventually(t, "offline again", func() error {
 		if _, m, err := c.ask(gw, "example.com.", dns.TypeA); err != nil || m.Rcode != dns.RcodeServerFailure {
-			return fmt.Errorf("%v", err)
+			return fmt.Errorf("answer %v, %w", m, err)
 		}
 		return nil
 	})
@@ -217,6 +217,6 @@ func TestAHostWithANameServerOfItsOwn(t *testing.T) {
 	other.isRefused("the names' other port in another environment", gw, otherDNSPort)
 	b.wipe() // the next attachment puts the rules back, this one too
 	b.attach("env-c", "three")
-	b.m.repair()
+	b.m.repair(t.Context())
 	one.asked(gw, "shop.internal.", dns.TypeA, "NOERROR "+one.Addr.String())
 }

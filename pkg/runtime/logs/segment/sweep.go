@@ -66,7 +66,7 @@ func Sweep(dir string, all []File, container string, maxBytes int64) (target int
 	live := int64(1)
 	for i, s := range all {
 		newest := i+1 == len(all) || all[i+1].Container != s.Container
-		if newest && s.Container != container && busy(filepath.Join(dir, s.Name.String())) {
+		if newest && s.Container != container && busy(filepath.Join(dir, s.String())) {
 			live++
 		}
 	}
@@ -81,7 +81,7 @@ func Sweep(dir string, all []File, container string, maxBytes int64) (target int
 		if left <= maxBytes-live*target && count < maxSegments {
 			break
 		}
-		if remove(filepath.Join(dir, s.Name.String())) {
+		if remove(filepath.Join(dir, s.String())) {
 			left -= s.Size
 			count--
 		}
@@ -95,7 +95,7 @@ func busy(path string) bool {
 	if err != nil {
 		return false
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	return syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil
 }
 
@@ -105,7 +105,7 @@ func remove(path string) bool {
 	if err != nil {
 		return os.IsNotExist(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if !lock(f) {
 		return false
 	}

@@ -23,7 +23,7 @@ func lines(t *testing.T, dir, container string) []string {
 		if f.Container != container {
 			continue
 		}
-		b, err := os.ReadFile(filepath.Join(dir, f.Name.String()))
+		b, err := os.ReadFile(filepath.Join(dir, f.String()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,7 +62,7 @@ func TestTheBudgetHoldsOverContainersAndKeepsTheNewest(t *testing.T) {
 	old.Close()
 	long := time.Now().Add(-time.Hour)
 	first, _ := List(dir)
-	if err := os.Chtimes(filepath.Join(dir, first[0].Name.String()), long, long); err != nil {
+	if err := os.Chtimes(filepath.Join(dir, first[0].String()), long, long); err != nil {
 		t.Fatal(err)
 	}
 	quiet := Open(dir, name("quiet"), budget)
@@ -132,7 +132,7 @@ func TestARestartGoesOnBehindATornRecord(t *testing.T) {
 	w.Add(false, false, []byte("one"))
 	w.Close()
 	all, _ := List(dir)
-	path := filepath.Join(dir, all[0].Name.String())
+	path := filepath.Join(dir, all[0].String())
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		t.Fatal(err)
