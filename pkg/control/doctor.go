@@ -83,7 +83,7 @@ func (c *Control) probeDisk(context.Context) (string, error) {
 	if err := syscall.Statfs(c.cfg.DataDir, &s); err != nil {
 		return "", fmt.Errorf("looking at the disk of %s: %w", c.cfg.DataDir, err)
 	}
-	size := uint64(s.Bsize) //nolint:gosec // a few thousand
+	size := uint64(s.Bsize)
 	free, total := s.Bavail*size, s.Blocks*size
 	detail := fmt.Sprintf("%s free of %s", bytesText(free), bytesText(total))
 	hint := "free some space: remove apps or volumes nobody needs, or grow the disk of " + c.cfg.DataDir

@@ -33,7 +33,7 @@ func TimeOfID(id string) time.Time {
 	if err != nil || len(raw) != 12 {
 		return time.Time{}
 	}
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(raw) >> 16)).UTC() //nolint:gosec // 48 bits
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(raw) >> 16)).UTC()
 }
 
 // CheckName refuses a name that is not 1 to MaxName characters of a–z, 0–9 and dashes, beginning with a letter and

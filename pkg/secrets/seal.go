@@ -41,7 +41,7 @@ func (k *Keyring) Seal(plain []byte, place ...string) ([]byte, error) {
 	_, _ = rand.Read(own) // crypto/rand.Read never fails
 	ad := associated(place)
 	out := make([]byte, 0, leastTotal+len(plain))
-	out = binary.BigEndian.AppendUint32(append(out, form), uint32(version)) //nolint:gosec // a handful
+	out = binary.BigEndian.AppendUint32(append(out, form), uint32(version))
 	out, err := seal(out, master, own, ad)
 	if err != nil {
 		return nil, err
@@ -67,11 +67,11 @@ func (k *Keyring) Rewrap(sealed []byte, place ...string) ([]byte, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	if binary.BigEndian.Uint32(sealed[1:]) == uint32(version) { //nolint:gosec // a handful
+	if binary.BigEndian.Uint32(sealed[1:]) == uint32(version) {
 		return sealed, false, nil
 	}
 	out := make([]byte, 0, len(sealed))
-	out = binary.BigEndian.AppendUint32(append(out, form), uint32(version)) //nolint:gosec // a handful
+	out = binary.BigEndian.AppendUint32(append(out, form), uint32(version))
 	out, err = seal(out, master, own, associated(place))
 	if err != nil {
 		return nil, false, err
@@ -132,7 +132,7 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 func associated(place []string) []byte {
 	ad := []byte("pandabox")
 	for _, p := range place {
-		ad = append(binary.BigEndian.AppendUint32(ad, uint32(len(p))), p...) //nolint:gosec // short
+		ad = append(binary.BigEndian.AppendUint32(ad, uint32(len(p))), p...)
 	}
 	return ad
 }

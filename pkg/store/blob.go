@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"io/fs"
 	"strings"
@@ -13,12 +12,12 @@ const bucketBlobs = "blobs"
 
 // LoadBlob returns a value and when it was saved, or fs.ErrNotExist.
 func (s *Store) LoadBlob(key string) (value []byte, saved time.Time, err error) {
-	err = s.View(context.Background(), func(tx *Tx) error {
+	err = s.read(func(tx *Tx) error {
 		raw := tx.bucket(bucketBlobs).Get([]byte(key))
 		if len(raw) < 8 {
 			return &fs.PathError{Op: "load", Path: key, Err: fs.ErrNotExist}
 		}
-		saved = time.Unix(0, int64(binary.BigEndian.Uint64(raw))).UTC() //nolint:gosec // written by SaveBlob
+		saved = time.Unix(0, int64(binary.BigEndian.Uint64(raw))).UTC()
 		value = bytes.Clone(raw[8:])
 		return nil
 	})
@@ -27,8 +26,8 @@ func (s *Store) LoadBlob(key string) (value []byte, saved time.Time, err error) 
 
 // SaveBlob writes a value.
 func (s *Store) SaveBlob(key string, value []byte) error {
-	return s.Update(context.Background(), func(tx *Tx) error {
-		raw := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(value)), uint64(tx.Now().UnixNano())) //nolint:gosec // after 1970
+	return s.change(func(tx *Tx) error {
+		raw := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(value)), uint64(tx.Now().UnixNano()))
 		tx.wrote = true
 		return tx.bucket(bucketBlobs).Put([]byte(key), append(raw, value...))
 	})
@@ -36,7 +35,7 @@ func (s *Store) SaveBlob(key string, value []byte) error {
 
 // DeleteBlob deletes the value at key and everything under key + "/". What is not there is deleted already.
 func (s *Store) DeleteBlob(key string) error {
-	return s.Update(context.Background(), func(tx *Tx) error {
+	return s.change(func(tx *Tx) error {
 		b := tx.bucket(bucketBlobs)
 		gone := [][]byte{[]byte(key)}
 		for k := range keys(b, scan{prefix: key + "/"}) {
@@ -58,7 +57,7 @@ func (s *Store) DeleteBlob(key string) error {
 // ListBlobs returns the keys under prefix: prefix itself, and what begins with prefix + "/" (or with prefix, when it
 // is "" or ends in "/"), sorted.
 func (s *Store) ListBlobs(prefix string) (found []string, err error) {
-	err = s.View(context.Background(), func(tx *Tx) error {
+	err = s.read(func(tx *Tx) error {
 		for k := range keys(tx.bucket(bucketBlobs), scan{prefix: prefix}) {
 			key := string(k)
 			if prefix == "" || strings.HasSuffix(prefix, "/") || key == prefix || strings.HasPrefix(key, prefix+"/") {

@@ -123,6 +123,10 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	return s.read(fn)
+}
+
+func (s *Store) read(fn func(*Tx) error) error {
 	b, err := s.db.Begin(false)
 	if err != nil {
 		return explain("beginning to read", s.path, err)
@@ -137,6 +141,10 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	return s.change(fn)
+}
+
+func (s *Store) change(fn func(*Tx) error) error {
 	s.write.Lock()
 	defer s.write.Unlock()
 	b, err := s.db.Begin(true)
