@@ -183,7 +183,7 @@ func (m *memory) exited(c model.Container, now time.Time) {
 	is := crash{count: was.count + 1, restarts: was.restarts + 1, exit: &exit, of: runOf(c), at: at}
 	switch ran := at.Sub(c.StartedAt); {
 	case ran >= forgiveAfter:
-		is.count, is.next = 1, at
+		is.count, is.next = 0, at
 	case !exit.Known && ran >= unknownAfter:
 		is.count, is.next = was.count, at
 	default:
