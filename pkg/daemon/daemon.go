@@ -23,6 +23,7 @@ import (
 
 	"github.com/pandabox/pandabox/pkg/control"
 	"github.com/pandabox/pandabox/pkg/model"
+	"github.com/pandabox/pandabox/pkg/proxy"
 )
 
 // How long the parts have to end in good order, together.
@@ -67,6 +68,9 @@ func (d *Daemon) Run(ctx context.Context) (err error) {
 	}
 	if os.Geteuid() != 0 {
 		return model.Errorf(model.KindForbidden, "the daemon needs root").WithHint("start it with sudo, or as a system service")
+	}
+	if proxy.Running() { // the proxy itself refuses a second; this is before containerd has been started for nothing
+		return model.Conflict("another pandabox daemon runs in this process").WithHint("stop it first; one process can run one at a time")
 	}
 	log, closeLog := d.cfg.logger()
 	d.log = log

@@ -58,6 +58,9 @@ func New(cfg Config) (*Proxy, error) {
 	return p, nil
 }
 
+// Running tells whether a Proxy of this process has been started and not closed: there can be one at a time.
+func Running() bool { return running.Load() != nil }
+
 // Start listens and serves until Close. ctx bounds the start only.
 func (p *Proxy) Start(ctx context.Context) error {
 	p.mu.Lock()
