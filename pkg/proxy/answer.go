@@ -4,12 +4,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 )
 
 // answer passes an answer on.
-func (x *exchange) answer(res *http.Response) error {
+func (x *exchange) answer(u *upstream, res *http.Response) error {
 	h := x.w.Header()
 	drop := connectionTokens(res.Header)
 	for k, v := range res.Header {
@@ -30,7 +29,7 @@ func (x *exchange) answer(res *http.Response) error {
 	}
 	x.status = res.StatusCode
 	x.w.WriteHeader(res.StatusCode)
-	if err := x.copyBody(res, how); err != nil {
+	if err := x.copyBody(u, res, how); err != nil {
 		return err
 	}
 	if len(res.Trailer) == 0 {
@@ -48,7 +47,7 @@ func (x *exchange) answer(res *http.Response) error {
 
 // copyBody passes an answer's body on, compressed as how says: at once, piece by piece, where its length was not
 // known beforehand.
-func (x *exchange) copyBody(res *http.Response, how string) (err error) {
+func (x *exchange) copyBody(u *upstream, res *http.Response, how string) (err error) {
 	if res.Body == http.NoBody || res.ContentLength == 0 {
 		return nil
 	}
@@ -60,11 +59,7 @@ func (x *exchange) copyBody(res *http.Response, how string) (err error) {
 		out.rc = http.NewResponseController(x.w)
 		defer out.clear()
 	}
-	if stream && x.r.ProtoMajor >= 2 || isEvents(res.Header) {
-		stream = true
-		if out.rc == nil {
-			out.rc = http.NewResponseController(x.w)
-		}
+	if stream && u.br.Buffered() == 0 {
 		_ = out.rc.Flush() // the header, so that a stream that says nothing yet is seen to be open
 	}
 	if how == "" {
@@ -110,10 +105,6 @@ func pass(body io.Reader, out *clientWriter, enc encoder, stream bool, buf []byt
 			return err
 		}
 	}
-}
-
-func isEvents(h http.Header) bool {
-	return strings.HasPrefix(h.Get("Content-Type"), "text/event-stream")
 }
 
 // clientWriter writes an answer's body, and gives up on a client that takes nothing any more.

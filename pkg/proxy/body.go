@@ -45,9 +45,9 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		p = p[:b.left+1] // one more, to see whether there is more
 	}
 	n, err := b.body.Read(p)
-	if err != nil || b.h2 {
+	if err == io.EOF || b.h2 {
 		b.set = time.Time{}
-		_ = b.rc.SetReadDeadline(time.Time{}) // it would strike at the reading of the next request
+		_ = b.rc.SetReadDeadline(time.Time{}) // it would strike while the answer is awaited
 	}
 	if b.left >= 0 {
 		if int64(n) > b.left {

@@ -39,7 +39,7 @@ type message struct {
 func ignored(h http.Header, more ...string) http.Header {
 	out := http.Header{}
 	for k, v := range h {
-		if !slices.Contains(append(more, "X-Request-Id", "Date", "X-Forwarded-Host", "X-Forwarded-For"), k) {
+		if !slices.Contains(append(more, "Vary", "X-Request-Id", "Date", "X-Forwarded-Host", "X-Forwarded-For"), k) {
 			out[k] = v
 		}
 	}

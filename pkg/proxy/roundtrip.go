@@ -108,7 +108,7 @@ func (x *exchange) over(u *upstream) (err error) {
 	}
 	u.answered.Store(true)
 	u.deadline.Store(0)
-	if err := x.answer(res); err != nil {
+	if err := x.answer(u, res); err != nil {
 		return err
 	}
 	whole = !res.Close && (sent == nil || sent.finished()) && u.br.Buffered() == 0

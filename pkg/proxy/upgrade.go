@@ -35,7 +35,7 @@ func (x *exchange) upgrade(b *backend) (retry bool) {
 		x.fail(err)
 		return false
 	case res.StatusCode != http.StatusSwitchingProtocols: // refused: an answer like any other
-		if err := x.answer(res); err != nil {
+		if err := x.answer(u, res); err != nil {
 			x.fail(err)
 		}
 		return false
