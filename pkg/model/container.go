@@ -99,7 +99,7 @@ func (e Exit) String() string {
 		return "could not start: " + e.Message
 	case !e.Known:
 		return "ended while nobody watched"
-	case e.Code > 128:
+	case e.Code > 128 && e.Code <= 128+64:
 		return fmt.Sprintf("ended by signal %d", e.Code-128)
 	}
 	return fmt.Sprintf("exited with code %d", e.Code)

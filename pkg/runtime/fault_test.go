@@ -71,7 +71,7 @@ func killedDaemon(t *testing.T, cfg runtime.Config, spec model.ContainerSpec, on
 	t.Helper()
 	cfg.Logger = zerolog.Nop()
 	arg, err := json.Marshal(map[string]any{"Config": map[string]any{
-		"DataDir": cfg.DataDir, "RunDir": cfg.RunDir, "Subnet": cfg.Subnet, "ChildCommand": []string{os.Args[0], "containerd"},
+		"DataDir": cfg.DataDir, "RunDir": cfg.RunDir, "Subnet": cfg.Subnet, "ChildCommand": cfg.ChildCommand,
 	}, "Image": runtimetest.Image(t, runtimetest.ImageSpec{}), "Spec": spec, "OneOff": oneOff})
 	if err != nil {
 		t.Fatal(err)

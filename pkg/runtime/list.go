@@ -59,7 +59,7 @@ func (r *Runtime) list(ctx context.Context) ([]found, error) {
 	}
 	out := make([]found, 0, len(records))
 	for _, rec := range records {
-		c, err := r.found(rec, running[rec.ID])
+		c, err := r.found(ctx, rec, running[rec.ID])
 		if err != nil {
 			r.log.Warn().Err(err).Str("container", rec.ID).Msg("a container nobody can identify")
 			continue
@@ -70,7 +70,7 @@ func (r *Runtime) list(ctx context.Context) ([]found, error) {
 }
 
 // found joins a container's record with its task, nil where it has none.
-func (r *Runtime) found(rec containers.Container, t *task.Process) (found, error) {
+func (r *Runtime) found(ctx context.Context, rec containers.Container, t *task.Process) (found, error) {
 	c, err := fromLabels(rec.ID, rec.Labels, rec.CreatedAt)
 	if err != nil {
 		return found{}, err
@@ -92,16 +92,19 @@ func (r *Runtime) found(rec containers.Container, t *task.Process) (found, error
 	case t.Status == task.Status_STOPPED:
 		out.State = model.ContainerExited
 		out.StartedAt = rec.CreatedAt
-		out.Exit = r.exit(rec.ID, t.ExitStatus, t.ExitedAt.AsTime())
+		out.Exit = r.exit(ctx, c, t.ExitStatus, t.ExitedAt.AsTime())
 	}
 	return out, nil
 }
 
 // exit describes how a container ended, while its cgroup is still there.
-func (r *Runtime) exit(name string, status uint32, at time.Time) model.Exit {
+func (r *Runtime) exit(ctx context.Context, c model.Container, status uint32, at time.Time) model.Exit {
 	e := model.Exit{Code: int(status), Known: true, At: at}
 	if status != 0 {
-		e.OOM = r.groups.oomKills(name) > 0
+		e.OOM = r.groups.oomKills(c.Name) > 0
+	}
+	if status == initFailed {
+		e.Message = r.execMessage(ctx, c, at)
 	}
 	return e
 }

@@ -91,7 +91,9 @@ func (r *Runtime) launch(ctx context.Context, spec model.ContainerSpec, how laun
 		if err != nil {
 			end, cancel := cleanup(ctx)
 			defer cancel()
-			err = errors.Join(err, r.clear(end, spec.Name, 0))
+			if cerr := r.clear(end, spec.Name, 0); cerr != nil {
+				err = errors.Join(err, cerr)
+			}
 		}
 	}()
 	c, etc, err := r.create(ctx, spec, img, how.tty)
@@ -217,7 +219,7 @@ func startFailure(spec model.ContainerSpec, err error) error {
 	case containsAny(text, "exec format error"):
 		return what.WithWhy("%s: not a program for this box", program).WithHint("a script needs a first line such as #!/bin/sh; a program must be built for this box's architecture")
 	case containsAny(text, "is a directory"):
-		return what.WithWhy("%s is a directory", program)
+		return what.WithWhy("%s is a directory", program).WithHint("name a program in it")
 	case containsAny(text, "cannot allocate memory", "memory limit too low", "container init was OOM-killed"):
 		return what.WithWhy("its memory limit is too low").WithHint("give it more: pandabox scale %s memory=…", cmp.Or(spec.Replica.Process, "web"))
 	}

@@ -33,6 +33,7 @@ func (r *Runtime) sweep(ctx context.Context, all []found) {
 			_ = os.RemoveAll(filepath.Join(r.cfg.etcDir(), e.Name()))
 		}
 	}
+	r.sweepMountPoints()
 	used := func(dir string) bool {
 		for _, c := range all {
 			if strings.HasPrefix(c.runtime, dir+"/") {
@@ -43,6 +44,16 @@ func (r *Runtime) sweep(ctx context.Context, all []found) {
 	}
 	if err := removeUnusedParts(r.cfg.partsDir(), r.parts.Dir, used); err != nil {
 		r.log.Warn().Err(err).Msg("removing parts of older versions")
+	}
+}
+
+// sweepMountPoints removes directories where shims that were killed had layers mounted. One that is in use is busy.
+func (r *Runtime) sweepMountPoints() {
+	for _, pattern := range []string{"ovl-idmapped*/*", "ovl-idmapped*"} {
+		dirs, _ := filepath.Glob(filepath.Join(r.cfg.engineDir(), "tmp", pattern))
+		for _, d := range dirs {
+			_ = os.Remove(d)
+		}
 	}
 }
 

@@ -57,7 +57,7 @@ func (r *Runtime) one(ctx context.Context, name string) (found, error) {
 	case !errdefs.IsNotFound(err):
 		return found{}, failure(err, "cannot look up container %s", name)
 	}
-	c, err := r.found(rec, process)
+	c, err := r.found(ctx, rec, process)
 	if err != nil {
 		return found{}, failure(err, "cannot look up container %s", name)
 	}
