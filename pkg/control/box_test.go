@@ -195,7 +195,6 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.stop()
-	before := map[string]string{}
 	read := func() map[string]string {
 		out := map[string]string{}
 		for _, f := range []string{StoreFile(b.dir), KeyFile(b.dir)} {
@@ -207,7 +206,7 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 		}
 		return out
 	}
-	before = read()
+	before := read()
 	foreign, err := secrets.Create(t.TempDir() + "/key")
 	if err != nil {
 		t.Fatal(err)
@@ -286,7 +285,7 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 			t.Errorf("%s: restored", name)
 			continue
 		}
-		if e := wantKind(t, err, model.KindInvalid); e.Why == "" {
+		if e := told(t, err, model.KindInvalid); e.Why == "" {
 			t.Errorf("%s: %v", name, err)
 		}
 		for f, content := range read() {

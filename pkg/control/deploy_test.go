@@ -146,7 +146,7 @@ func TestDeploysThatAreRefused(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 			continue
 		}
-		if e := wantKind(t, err, c.kind); !strings.Contains(e.Error()+e.Hint, c.says) {
+		if e := told(t, err, c.kind); !strings.Contains(e.Error()+e.Hint, c.says) {
 			t.Errorf("%s: says %v (hint %s), not %q", name, e, e.Hint, c.says)
 		}
 		if b.dump() != before {
@@ -385,16 +385,16 @@ func TestDestroy(t *testing.T) {
 func TestNotFoundHelps(t *testing.T) {
 	b := newBox(t)
 	_, err := b.Workloads.Status(t.Context(), root, Ref{App: "shop"})
-	if e := wantKind(t, err, model.KindNotFound); !strings.Contains(e.Hint, "pandabox deploy") {
+	if e := told(t, err, model.KindNotFound); !strings.Contains(e.Hint, "pandabox deploy") {
 		t.Errorf("hint %q", e.Hint)
 	}
 	b.deploy("shop", "1")
 	_, err = b.Workloads.Status(t.Context(), root, Ref{App: "shpo"})
-	if e := wantKind(t, err, model.KindNotFound); !strings.Contains(e.Hint, `did you mean "shop"`) {
+	if e := told(t, err, model.KindNotFound); !strings.Contains(e.Hint, `did you mean "shop"`) {
 		t.Errorf("hint %q", e.Hint)
 	}
 	_, err = b.Workloads.Status(t.Context(), root, Ref{App: "shop", Env: "qa"})
-	if e := wantKind(t, err, model.KindNotFound); !strings.Contains(e.Error(), "it runs in production") {
+	if e := told(t, err, model.KindNotFound); !strings.Contains(e.Error(), "it runs in production") {
 		t.Errorf("says %v", e)
 	}
 }

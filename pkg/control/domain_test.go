@@ -110,7 +110,7 @@ func TestDomainsOfOthers(t *testing.T) {
 			t.Errorf("%s: added", name)
 			continue
 		}
-		e := wantKind(t, err, c.kind)
+		e := told(t, err, c.kind)
 		if !strings.Contains(e.Error(), c.says) {
 			t.Errorf("%s: says %v", name, e)
 		}
@@ -198,7 +198,7 @@ func TestCertificates(t *testing.T) {
 		"key for cert":     set("shop.example.com", goodKey, goodKey),
 		"not the wildcard": set("*.example.org", other, otherKey),
 	} {
-		if e := wantKind(t, err, model.KindInvalid); strings.Contains(e.Error(), "PRIVATE") {
+		if e := told(t, err, model.KindInvalid); strings.Contains(e.Error(), "PRIVATE") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

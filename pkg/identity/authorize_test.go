@@ -96,7 +96,7 @@ func TestAtLeast(t *testing.T) {
 	for i, a := range roles {
 		for j, b := range roles {
 			if AtLeast(a, b) != (i >= j) {
-				t.Errorf("AtLeast(%s, %s) = %v", a, b, !(i >= j))
+				t.Errorf("AtLeast(%s, %s) = %v", a, b, i < j)
 			}
 		}
 		if AtLeast(a, "odd") || AtLeast("odd", a) || AtLeast("", "") {
