@@ -59,8 +59,8 @@ func (p *Proxy) forgetGone() {
 	p.leaving = kept
 }
 
-// Drain waits until no request, stream or WebSocket is in flight to the replicas of these names. When ctx ends first,
-// what is left is cut, and the error says how much that was.
+// Drain waits until no request, stream or WebSocket is in flight to the replicas of these names. When the deadline of
+// ctx passes first, what is left is cut, and the error says how much that was. When ctx is canceled nothing is cut.
 func (p *Proxy) Drain(ctx context.Context, names []string) error {
 	return drain(ctx, p.named(names))
 }
@@ -94,6 +94,9 @@ const cutGrace = 5 * time.Second
 func drain(ctx context.Context, backends []*backend) error {
 	if waitIdle(ctx, backends) {
 		return nil
+	}
+	if errors.Is(context.Cause(ctx), context.Canceled) {
+		return fmt.Errorf("draining: %w", context.Cause(ctx)) // called off: the replica is wanted again
 	}
 	left := busy(backends)
 	for _, b := range backends {

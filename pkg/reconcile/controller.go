@@ -195,7 +195,11 @@ func (c *Controller) publish(ctx context.Context, now time.Time) {
 	if !first && !c.changed || now.Before(c.retryAt) {
 		return
 	}
-	if err := c.cfg.Router.Publish(ctx, slices.Clip(c.table)); err != nil {
+	err := c.cfg.Router.Publish(ctx, slices.Clip(c.table))
+	switch kind := model.KindOf(err); {
+	case kind == model.KindInvalid, kind == model.KindConflict:
+		c.log.Warn().Err(err).Msg("routes were left out")
+	case err != nil:
 		c.tries++
 		c.retryAt = now.Add(backoff(c.tries))
 		c.changed = true

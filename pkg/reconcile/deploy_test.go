@@ -121,7 +121,7 @@ func TestFailedDeploys(t *testing.T) {
 				if dw.Workload.Want != dw.Workload.Good || dw.Workload.DeployID != "" || dw.Status.State != model.WorkloadRunning || dw.Status.Problem != nil {
 					t.Errorf("after: %+v %+v", dw.Workload, dw.Status)
 				}
-				if n := w.starts["shop-v1-g0-web-1"]; n != 1 {
+				if n := w.started("shop-v1-g0-web-1"); n != 1 {
 					t.Errorf("v1 was started %d times", n)
 				}
 			})
@@ -161,7 +161,7 @@ func TestReleasePhaseRunsOnce(t *testing.T) {
 				d := w.deploy("shop", release{processes: processes})
 				w.sleepWatching(t, 10*time.Second)
 				is := wantState(t, w, d, model.DeploySucceeded)
-				if n := w.starts["shop-v2-g0-release-1"]; n != 1 {
+				if n := w.started("shop-v2-g0-release-1"); n != 1 {
 					t.Errorf("the release process ran %d times", n)
 				}
 				wantUp(t, w, "shop-v2-g0-web-1")
@@ -175,7 +175,7 @@ func TestReleasePhaseRunsOnce(t *testing.T) {
 				w.restart("shop")
 				w.sleepWatching(t, 10*time.Second)
 				wantUp(t, w, "shop-v2-g1-web-1")
-				if n := w.starts["shop-v2-g1-release-1"]; n != 0 {
+				if n := w.started("shop-v2-g1-release-1"); n != 0 {
 					t.Errorf("a restart ran the release process %d times", n)
 				}
 			})
@@ -243,7 +243,7 @@ func TestRollbackWhileDraining(t *testing.T) {
 		wantState(t, w, d, model.DeploySucceeded)
 		wantUp(t, w, "shop-v1-g0-web-1")
 		wantRoute(t, w, model.RouteServing, "shop-v1-g0-web-1")
-		if n := w.starts["shop-v1-g0-web-1"]; n != 1 {
+		if n := w.started("shop-v1-g0-web-1"); n != 1 {
 			t.Errorf("v1 was started %d times", n)
 		}
 		w.mu.Lock()
@@ -363,5 +363,18 @@ func TestStartsAreLimited(t *testing.T) {
 		}
 		w.session.kill()
 		w.whole(t)
+	})
+}
+
+// A route that the router refuses holds up no other.
+func TestRouteRefused(t *testing.T) {
+	withShop(t, func(t *testing.T, w *world, s *session) {
+		w.mu.Lock()
+		w.refused = model.Conflict("x.test belongs to the box itself")
+		w.mu.Unlock()
+		d := w.deploy("shop", release{})
+		settle(5 * time.Second)
+		wantState(t, w, d, model.DeploySucceeded)
+		wantUp(t, w, "shop-v2-g0-web-1")
 	})
 }

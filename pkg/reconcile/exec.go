@@ -127,8 +127,8 @@ func (c *Controller) retire(ctx context.Context, r *running) error {
 		drain, cancel := context.WithTimeout(ctx, c.lim.Drain)
 		err := c.cfg.Router.Drain(drain, []string{r.op.name})
 		cancel()
-		if err != nil && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Errorf("draining %s: %w", r.op.name, err)
+		if err != nil && ctx.Err() == nil {
+			c.log.Warn().Err(err).Str("container", r.op.name).Msg("requests were cut off")
 		}
 	}
 	if err := ctx.Err(); err != nil {

@@ -33,9 +33,12 @@ type Images interface {
 
 // Router sends requests to containers.
 type Router interface {
-	// Publish replaces the whole route table at once.
+	// Publish replaces the whole route table at once. Routes that cannot be served are left out and listed in an error
+	// whose first *model.Error is of KindInvalid or KindConflict; all others are in force then. After any other error
+	// the table is as it was before.
 	Publish(ctx context.Context, routes []model.Route) error
-	// Drain returns once no request is in flight to the backends named, or ctx ends.
+	// Drain returns once no request is in flight to the containers named. When the deadline of ctx passes it may cut what
+	// is left; when ctx is canceled it cuts nothing.
 	Drain(ctx context.Context, backends []string) error
 }
 

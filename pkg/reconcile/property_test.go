@@ -257,10 +257,11 @@ func (w *world) converged() error {
 	for _, b := range w.broken {
 		bad("on the way: %s", b)
 	}
-	wanted := map[string]bool{}
+	wanted, unsound := map[string]bool{}, map[model.Target]bool{}
 	routes := 0
 	for id, dw := range w.workloads {
 		full := w.assemble(id)
+		routes++
 		if dw.Workload.Deleting {
 			bad("%s was not removed", id)
 			continue
@@ -273,6 +274,10 @@ func (w *world) converged() error {
 		}
 		var backends []string
 		state := model.WorkloadRunning
+		if a := w.acts[dw.Workload.Good.ReleaseID]; a.exit != 0 || a.oom || a.dumb || a.startErr != nil || a.flaky > 2 {
+			unsound[dw.Workload.Good] = true
+			continue // it came to serve while it was scaled to zero, when nothing showed what it is
+		}
 		if full.Good != nil {
 			p := &planner{dw: full}
 			all := p.slots(full.Good, full.Workload.Good)
@@ -292,7 +297,6 @@ func (w *world) converged() error {
 		if !ok {
 			bad("%s has no route", id)
 		}
-		routes++
 		var got []string
 		for _, b := range r.Backends {
 			got = append(got, b.Name)
@@ -308,6 +312,9 @@ func (w *world) converged() error {
 		}
 	}
 	for name, c := range w.containers {
+		if unsound[c.Replica.Target()] {
+			continue
+		}
 		if !wanted[name] {
 			bad("%s was left behind, %s", name, c.State)
 		} else if c.State != model.ContainerRunning {

@@ -21,14 +21,14 @@ func TestCrashLoopBacksOff(t *testing.T) {
 		}
 		// At once, then 1 s, 2 s, 4 s, 8 s, 16 s, 32 s, 64 s …, 5 min.
 		settle(time.Minute)
-		first := w.starts["shop-v1-g0-web-1"] - 1
+		first := w.started("shop-v1-g0-web-1") - 1
 		if first < 6 || first > 7 {
 			t.Errorf("%d starts in the first minute", first)
 		}
 		settle(time.Hour)
-		n := w.starts["shop-v1-g0-web-1"]
+		n := w.started("shop-v1-g0-web-1")
 		settle(time.Hour)
-		if more := w.starts["shop-v1-g0-web-1"] - n; more < 11 || more > 12 {
+		if more := w.started("shop-v1-g0-web-1") - n; more < 11 || more > 12 {
 			t.Errorf("%d starts in an hour", more)
 		}
 		dw := w.of("shop")
@@ -45,10 +45,10 @@ func TestCrashLoopBacksOff(t *testing.T) {
 		}
 		// A new daemon does not begin from the start.
 		s.kill()
-		n = w.starts["shop-v1-g0-web-1"]
+		n = w.started("shop-v1-g0-web-1")
 		w.boot(t)
 		settle(10 * time.Minute)
-		if more := w.starts["shop-v1-g0-web-1"] - n; more > 3 {
+		if more := w.started("shop-v1-g0-web-1") - n; more > 3 {
 			t.Errorf("%d starts in ten minutes of a new daemon", more)
 		}
 		w.mu.Lock()
@@ -59,10 +59,10 @@ func TestCrashLoopBacksOff(t *testing.T) {
 		if dw := w.of("shop"); dw.Status.Problem != nil || dw.Status.State != model.WorkloadRunning {
 			t.Errorf("status is %+v", dw.Status)
 		}
-		n = w.starts["shop-v1-g0-web-1"]
+		n = w.started("shop-v1-g0-web-1")
 		w.exit("shop-v1-g0-web-1", 0, model.Exit{Code: 1, Known: true})
 		settle(200 * time.Millisecond)
-		if w.starts["shop-v1-g0-web-1"] != n+1 {
+		if w.started("shop-v1-g0-web-1") != n+1 {
 			t.Error("after a good run it was not started at once")
 		}
 	})
@@ -92,7 +92,7 @@ func TestOneOfTwoIsIll(t *testing.T) {
 			t.Errorf("status is %+v", st)
 		}
 		settle(time.Minute)
-		if n := w.starts["shop-v1-g0-web-1"]; n != 2 {
+		if n := w.started("shop-v1-g0-web-1"); n != 2 {
 			t.Errorf("the ill one was started %d times", n)
 		}
 		w.mu.Lock()
@@ -100,7 +100,7 @@ func TestOneOfTwoIsIll(t *testing.T) {
 		w.mu.Unlock()
 		settle(5 * time.Second)
 		wantRoute(t, w, model.RouteServing, "shop-v1-g0-web-1", "shop-v1-g0-web-2")
-		if n := w.starts["shop-v1-g0-web-2"]; n != 1 {
+		if n := w.started("shop-v1-g0-web-2"); n != 1 {
 			t.Errorf("the well one was started %d times", n)
 		}
 	})
@@ -121,7 +121,7 @@ func TestAllIllKeepServing(t *testing.T) {
 				t.Fatal("nothing is routed")
 			}
 		}
-		if w.starts["shop-v1-g0-web-1"] < 2 || w.starts["shop-v1-g0-web-2"] < 2 {
+		if w.started("shop-v1-g0-web-1") < 2 || w.started("shop-v1-g0-web-2") < 2 {
 			t.Errorf("starts: %v", w.starts)
 		}
 	})
@@ -243,7 +243,7 @@ func TestRestartOfTheDaemonAdopts(t *testing.T) {
 		wantRoute(t, w, model.RouteServing, "shop-v1-g0-web-1")
 		records := w.records
 		settle(time.Minute)
-		if n := w.starts["shop-v1-g0-web-1"]; n != 1 {
+		if n := w.started("shop-v1-g0-web-1"); n != 1 {
 			t.Errorf("it was started %d times", n)
 		}
 		if w.records != records {

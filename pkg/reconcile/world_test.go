@@ -57,6 +57,7 @@ type world struct {
 	table     map[string]model.Route
 	publishes int
 	publErr   error
+	refused   error // of a publish that is in force all the same
 	inflight  map[string]int // requests by backend
 	broken    []string       // promises broken
 	session   *session
@@ -570,7 +571,7 @@ func (s *session) Publish(ctx context.Context, routes []model.Route) error {
 	s.check(next)
 	s.first = true
 	s.table = next
-	return nil
+	return s.refused
 }
 
 // check holds the promise of no gap: a host with a backend that answers keeps one, unless somebody asked otherwise or
@@ -807,4 +808,10 @@ func (w *world) whole(t *testing.T) {
 	for _, b := range w.broken {
 		t.Error(b)
 	}
+}
+
+func (w *world) started(container string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.starts[container]
 }
