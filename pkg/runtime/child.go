@@ -27,7 +27,8 @@ func ChildMain(args []string) int {
 		return 1
 	}
 	defer func() { _ = lock.Close() }()
-	if err := command.App().Run(context.Background(), []string{"containerd", "--config", args[0]}); err != nil {
+	ctx := context.Background() //nolint:forbidigo // this is a main function, of the child
+	if err := command.App().Run(ctx, []string{"containerd", "--config", args[0]}); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "containerd:", err)
 		return 1
 	}

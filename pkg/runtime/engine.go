@@ -126,7 +126,7 @@ func (e *engine) supervise(ctx context.Context, p *process) {
 		began := time.Now()
 		err := e.watch(ctx, p)
 		if ctx.Err() != nil {
-			e.end(p)
+			e.end(ctx, p)
 			return
 		}
 		e.log.Error().Err(err).Int("pid", p.pid).Msg("containerd ended; starting it again, containers go on")
@@ -197,15 +197,16 @@ func (e *engine) check(ctx context.Context, silences int) int {
 }
 
 // end stops p, gently first.
-func (e *engine) end(p *process) {
+func (e *engine) end(ctx context.Context, p *process) {
 	defer p.release()
 	_ = p.signal(syscall.SIGTERM)
-	ctx, cancel := context.WithTimeout(context.Background(), engineStop)
+	ctx = context.WithoutCancel(ctx)
+	patience, cancel := context.WithTimeout(ctx, engineStop)
 	defer cancel()
-	if p.wait(ctx) == nil {
+	if p.wait(patience) == nil {
 		e.log.Warn().Int("pid", p.pid).Msg("containerd does not stop; killing it")
 		_ = p.signal(syscall.SIGKILL)
-		_ = p.wait(context.Background())
+		_ = p.wait(ctx)
 	}
 }
 
@@ -230,7 +231,7 @@ func (e *engine) adoptOrStart(ctx context.Context) (*process, error) {
 			return p, nil
 		}
 		e.log.Info().Int("pid", p.pid).Msg("replacing the running containerd")
-		e.end(p)
+		e.end(ctx, p)
 	}
 	if !same {
 		if err := replaceFile(e.cfg.engineConf(), conf, 0o600); err != nil {
@@ -286,7 +287,7 @@ func (e *engine) start(ctx context.Context) (*process, error) {
 	}
 	p := &process{pid: cmd.Process.Pid, child: cmd, fd: fd}
 	if err := e.answersOrEnds(ctx, p); err != nil {
-		e.end(p)
+		e.end(ctx, p)
 		return nil, model.Errorf(model.KindUnavailable, "containerd does not start").
 			WithHint("see %s", e.cfg.engineLog()).Wrap(err)
 	}

@@ -67,7 +67,7 @@ func holdRuntime(arg string) int {
 }
 
 // killedDaemon starts a container from a daemon of its own and kills that.
-func killedDaemon(t *testing.T, cfg runtime.Config, spec model.ContainerSpec, oneOff bool) {
+func killedDaemon(t *testing.T, cfg runtime.Config, spec model.ContainerSpec, oneOff bool, attr ...*syscall.SysProcAttr) {
 	t.Helper()
 	cfg.Logger = zerolog.Nop()
 	arg, err := json.Marshal(map[string]any{"Config": map[string]any{
@@ -78,6 +78,9 @@ func killedDaemon(t *testing.T, cfg runtime.Config, spec model.ContainerSpec, on
 	}
 	cmd := exec.Command(os.Args[0], "hold", string(arg))
 	cmd.Stderr = os.Stderr
+	for _, a := range attr {
+		cmd.SysProcAttr = a
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -442,4 +445,41 @@ func TestHangingContainerdIsReplaced(t *testing.T) {
 	if now := enginePid(t, cfg); now == before {
 		t.Errorf("containerd %d is still the same", now)
 	}
+}
+
+// Under systemd the daemon has a view of its own of the file system, and each restart a new one. What a shim mounted in
+// an older view must neither be in the way nor stay.
+func TestOtherMountNamespace(t *testing.T) {
+	cfg := boxtest.Config(t)
+	cfg.ChildCommand = []string{os.Args[0], "containerd"}
+	cfg.ImageGrace = time.Nanosecond
+	spec := boxtest.Spec(model.Image{}, 1)
+	killedDaemon(t, cfg, spec, false, &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS})
+	if err := syscall.Kill(enginePid(t, cfg), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r := boxtest.Start(t, cfg)
+	all, err := r.List(t.Context())
+	if err != nil || len(all) != 1 || all[0].State != model.ContainerRunning {
+		t.Fatalf("found %+v, %v", all, err)
+	}
+	boxtest.Eventually(t, "the app answers", func() bool { return get(t, all[0], "/up") != "" })
+	spec.Image = boxtest.Import(t, r, runtimetest.Image(t, runtimetest.ImageSpec{})).Digest
+	var out output
+	if _, err := r.Exec(t.Context(), spec.Name, model.ExecSpec{Command: []string{"/app", "echo", "in"}, Stdout: &out}); err != nil || out.String() != "in\n" {
+		t.Errorf("exec: %q, %v", out.String(), err)
+	}
+	if err := r.Remove(t.Context(), spec.Name, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Start(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Remove(t.Context(), spec.Name, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Reclaim(t.Context(), model.Keep{}); err != nil {
+		t.Fatal(err)
+	}
+	boxtest.Leftovers(t, r, cfg)
 }

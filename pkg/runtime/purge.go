@@ -24,7 +24,7 @@ const removeParallel = 8
 // volumes and logs stay.
 func (r *Runtime) Shutdown(ctx context.Context, grace time.Duration) error {
 	errs := []error{r.removeAll(ctx, grace), r.Close(ctx)}
-	errs = append(errs, r.killShims(), r.groups.remove(), unmountBelow(r.cfg.RunDir), unmountBelow(r.cfg.engineDir()))
+	errs = append(errs, r.killShims(ctx), r.groups.remove(), unmountBelow(r.cfg.RunDir), unmountBelow(r.cfg.engineDir()))
 	return errors.Join(append(errs, r.net.Destroy(ctx))...)
 }
 
@@ -64,7 +64,7 @@ func (r *Runtime) removeAll(ctx context.Context, grace time.Duration) error {
 }
 
 // killShims ends programs of ours that are left when every container is removed: shims that containerd lost.
-func (r *Runtime) killShims() error {
+func (r *Runtime) killShims(ctx context.Context) error {
 	links, err := filepath.Glob("/proc/[0-9]*/exe")
 	if err != nil {
 		return err
@@ -84,8 +84,8 @@ func (r *Runtime) killShims() error {
 		}
 		if still, err := os.Readlink(l); err == nil && still == exe {
 			_ = p.signal(syscall.SIGKILL)
-			ctx, cancel := context.WithTimeout(context.Background(), killTime)
-			_ = p.wait(ctx)
+			patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTime)
+			_ = p.wait(patience)
 			cancel()
 		}
 		p.release()

@@ -5,7 +5,7 @@ import (
 
 	"github.com/containerd/log"
 	"github.com/rs/zerolog"
-	"github.com/sirupsen/logrus"
+	"github.com/sirupsen/logrus" //nolint:depguard // what containerd's client logs with
 )
 
 // relay returns a logger for containerd's client that writes to ours. What the client has to say is detail: what

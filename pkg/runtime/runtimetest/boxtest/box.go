@@ -33,6 +33,9 @@ func Main(m *testing.M) {
 func Config(t testing.TB) runtime.Config {
 	t.Helper()
 	data, run := t.TempDir(), RunDir(t)
+	if err := os.Chmod(data, 0o700); err != nil { // as a service's state directory is
+		t.Fatal(err)
+	}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(data))
 	return runtime.Config{
