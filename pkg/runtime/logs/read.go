@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pandabox/pandabox/pkg/model"
@@ -67,9 +68,9 @@ func (r *reader) begin(ctx context.Context) error {
 		}
 	}
 	for container, segs := range groups {
-		s := &source{dir: r.dir, segs: segs, end: -1}
+		s := r.newSource(segs)
 		if !r.q.Follow {
-			s.end = segs[len(segs)-1].Size
+			s.end = s.size
 		}
 		if start, ok := starts[container]; ok {
 			for len(s.segs) > 1 && s.segs[0].Sequence < start.sequence {
@@ -85,6 +86,10 @@ func (r *reader) begin(ctx context.Context) error {
 		r.idle = append(r.idle, s)
 	}
 	return nil
+}
+
+func (r *reader) newSource(segs []segment.File) *source {
+	return &source{dir: r.dir, segs: segs, size: segs[len(segs)-1].Size, end: -1}
 }
 
 // list returns the segments of the containers asked for.
@@ -109,14 +114,23 @@ func (r *reader) look() error {
 	if err != nil {
 		return err
 	}
+	r.idle = slices.DeleteFunc(r.idle, func(s *source) bool { // nothing of it is left
+		container := s.segs[0].Container
+		if groups[container] != nil {
+			return false
+		}
+		delete(r.byContainer, container)
+		return true
+	})
 	for container, segs := range groups {
 		s, ok := r.byContainer[container]
 		if !ok {
-			s = &source{dir: r.dir, segs: segs, end: -1}
+			s = r.newSource(segs)
 			r.byContainer[container] = s
 			r.idle = append(r.idle, s)
 			continue
 		}
+		s.size = segs[len(segs)-1].Size
 		if segs[len(segs)-1].Sequence < s.segs[0].Sequence { // all were removed, and a new writer began again
 			s.segs, s.off, s.buf = segs, 0, nil
 			continue
@@ -137,6 +151,10 @@ func (r *reader) drain(ctx context.Context) error {
 	idle := r.idle
 	r.idle = nil
 	for _, s := range idle {
+		if s.stale() {
+			r.idle = append(r.idle, s)
+			continue
+		}
 		if err := r.advance(h, s); err != nil {
 			return err
 		}

@@ -28,6 +28,7 @@ type source struct {
 	dir  string
 	segs []segment.File // from the present one on
 	off  int64          // in segs[0], of the first byte behind head
+	size int64          // of the last of segs, when it was looked at
 	end  int64          // in the last of segs: read no further; -1: to its end, whatever that is by then
 
 	buf  []byte // what was read of segs[0], from off on
@@ -62,6 +63,9 @@ func (s *source) next() (bool, error) {
 	}
 	return false, nil
 }
+
+// stale tells whether there was nothing new when the directory was looked at.
+func (s *source) stale() bool { return len(s.segs) == 1 && s.size <= s.off }
 
 // fill reads buf afresh from off on, and reports whether it holds a whole line. It never keeps the half of a line from
 // an earlier read, because a new writer cuts a torn record off and writes on.

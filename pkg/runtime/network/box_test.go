@@ -284,17 +284,31 @@ func (c *container) isRefused(what string, to netip.Addr, port uint16) {
 	}
 }
 
-// outside is a machine on the host's own network, which has the default route.
-type outside struct {
+// machine is another machine, on a network that the host is in too.
+type machine struct {
 	*space
 	addr, host netip.Addr
 }
 
-func newOutside(t *testing.T) *outside {
+// newOutside makes the machine that the host has its default route by.
+func newOutside(t *testing.T) *machine {
 	t.Helper()
-	o := &outside{space: newSpace(t), addr: netip.MustParseAddr("198.51.100.2"), host: netip.MustParseAddr("198.51.100.1")}
+	o := newMachine(t, "uplink", "198.51.100.2", "198.51.100.1")
+	link, err := netlink.LinkByName("uplink")
+	if err == nil {
+		err = netlink.RouteReplace(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: o.addr.AsSlice()})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func newMachine(t *testing.T, link, addr, host string) *machine {
+	t.Helper()
+	o := &machine{space: newSpace(t), addr: netip.MustParseAddr(addr), host: netip.MustParseAddr(host)}
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name = "uplink"
+	attrs.Name = link
 	attrs.MTU = 1400
 	must := func(err error) {
 		t.Helper()
@@ -303,12 +317,11 @@ func newOutside(t *testing.T) *outside {
 		}
 	}
 	must(netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "eth0", PeerMTU: 1400, PeerNamespace: netlink.NsPid(o.pid)}))
-	t.Cleanup(func() { _ = deleteLink("uplink") })
-	link, err := netlink.LinkByName("uplink")
+	t.Cleanup(func() { _ = deleteLink(link) })
+	l, err := netlink.LinkByName(link)
 	must(err)
-	must(netlink.AddrReplace(link, &netlink.Addr{IPNet: ipNet(o.host, 24)}))
-	must(netlink.LinkSetUp(link))
-	must(netlink.RouteReplace(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: o.addr.AsSlice()}))
+	must(netlink.AddrReplace(l, &netlink.Addr{IPNet: ipNet(o.host, 24)}))
+	must(netlink.LinkSetUp(l))
 	must(o.do(func() error {
 		eth0, err := netlink.LinkByName("eth0")
 		if err == nil {

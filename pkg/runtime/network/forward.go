@@ -20,15 +20,13 @@ const (
 	forwardTimeout  = 5 * time.Second        // for all of them together
 	avoidFor        = 5 * time.Second        // after a failure a resolver is asked last
 	lookEvery       = 500 * time.Millisecond // at most, for a change of resolv.conf
-	maxForwards     = 512                    // at the same time
 )
 
 var errNoResolver = errors.New("the host has no resolver")
 
 // forwarder asks the resolvers of the host's resolv.conf, which it reads again when the file changes.
 type forwarder struct {
-	path  string
-	slots chan struct{}
+	path string
 
 	mu      sync.Mutex
 	looked  time.Time
@@ -39,20 +37,14 @@ type forwarder struct {
 }
 
 func newForwarder(path string) *forwarder {
-	return &forwarder{path: path, slots: make(chan struct{}, maxForwards), avoid: map[netip.AddrPort]time.Time{}}
+	return &forwarder{path: path, avoid: map[netip.AddrPort]time.Time{}}
 }
 
 // forward returns the first answer that a resolver gives.
 func (f *forwarder) forward(ctx context.Context, q *dns.Msg, tcp bool) (*dns.Msg, error) {
-	select {
-	case f.slots <- struct{}{}:
-		defer func() { <-f.slots }()
-	default:
-		return nil, errors.New("too many questions at once")
-	}
 	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
 	defer cancel()
-	c := &dns.Client{Net: "udp", Timeout: upstreamTimeout, UDPSize: dns.MaxMsgSize}
+	c := &dns.Client{Net: "udp", Timeout: upstreamTimeout, UDPSize: 4096}
 	if tcp {
 		c.Net = "tcp"
 	}

@@ -14,8 +14,8 @@ import (
 
 // Docker and ufw set the policy of the host's own FORWARD (and ufw of its INPUT) chain to DROP. A drop anywhere is
 // final, so accept rules in our tables cannot help: the host's chains need one each. Ours let pass what comes from or
-// goes to our bridges, and no more; what of it is allowed, our own tables decide. Docker keeps the chain DOCKER-USER
-// for such rules.
+// goes to our bridges, and no more; what of it is allowed, our own tables decide. With Docker they stand behind its own
+// rules, not in DOCKER-USER before them: those keep others, our apps too, from its containers.
 //
 // The iptables command is used, and not nftables, because it alone knows which of its two back ends holds the host's
 // rules. A host without it has no such rules.
@@ -23,6 +23,7 @@ import (
 // hostRule is one accept rule: where, and its match.
 type hostRule struct {
 	chain string
+	last  bool // at the chain's end, else at its beginning
 	match []string
 }
 
@@ -33,7 +34,11 @@ func (m *Manager) openHostFirewall(ctx context.Context) {
 		if _, err := iptables(ctx, append([]string{"-C", r.chain}, args...)...); err == nil {
 			continue
 		}
-		if _, err := iptables(ctx, append([]string{"-I", r.chain}, args...)...); err != nil {
+		how := "-I"
+		if r.last {
+			how = "-A"
+		}
+		if _, err := iptables(ctx, append([]string{how, r.chain}, args...)...); err != nil {
 			m.log.Warn().Err(err).Str("chain", r.chain).Msg("the host's firewall may drop the apps' packets")
 			continue
 		}
@@ -58,14 +63,11 @@ func neededHostRules(listing, bridges string) []hostRule {
 	}
 	var out []hostRule
 	if has["-P FORWARD DROP"] {
-		chain := "FORWARD"
-		if has["-N DOCKER-USER"] {
-			chain = "DOCKER-USER"
-		}
-		out = append(out, hostRule{chain, []string{"-i", bridges}}, hostRule{chain, []string{"-o", bridges}})
+		docker := has["-N DOCKER-USER"]
+		out = append(out, hostRule{"FORWARD", docker, []string{"-i", bridges}}, hostRule{"FORWARD", docker, []string{"-o", bridges}})
 	}
 	if has["-P INPUT DROP"] {
-		out = append(out, hostRule{"INPUT", []string{"-i", bridges}})
+		out = append(out, hostRule{"INPUT", false, []string{"-i", bridges}})
 	}
 	return out
 }

@@ -13,7 +13,7 @@ func TestADroppingHostFirewallIsOpenedForTheBridges(t *testing.T) {
 		chains string // where our rules go
 	}{
 		{"nothing drops", nil, ""},
-		{"docker", []string{"-P FORWARD DROP", "-N DOCKER-USER", "-A DOCKER-USER -j RETURN", "-I FORWARD -j DOCKER-USER"}, "DOCKER-USER DOCKER-USER"},
+		{"docker", []string{"-P FORWARD DROP", "-N DOCKER-USER", "-A DOCKER-USER -j RETURN", "-I FORWARD -j DOCKER-USER", "-A FORWARD ! -i docker0 -o docker0 -j DROP"}, "FORWARD FORWARD"},
 		{"ufw", []string{"-P FORWARD DROP", "-P INPUT DROP", "-A INPUT -i lo -j ACCEPT"}, "INPUT FORWARD FORWARD"},
 	}
 	for _, c := range cases {
@@ -33,6 +33,12 @@ func TestADroppingHostFirewallIsOpenedForTheBridges(t *testing.T) {
 				one := b.attach("env-a", "one", "shop")
 				one.reaches("outside", o.addr, o.serve(":0"))
 				one.asked(gatewayOf(t, b, "env-a"), "shop.internal.", 1, "NOERROR "+one.Addr.String())
+				if c.name == "docker" {
+					whale := newMachine(t, "docker0", "172.17.0.2", "172.17.0.1")
+					if _, err := one.call(whale.addr, whale.serve(":0")); err == nil {
+						t.Error("an app reaches a container of Docker's")
+					}
+				}
 				two := b.attach("env-b", "two")
 				one.isRefused("another environment", two.Addr, two.serve(":0"))
 				one.isRefused("the control API", o.host, serveAt(t, ":0"))

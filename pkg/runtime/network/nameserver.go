@@ -11,6 +11,7 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/rs/zerolog"
+	"golang.org/x/net/netutil"
 	"golang.org/x/sys/unix"
 )
 
@@ -57,7 +58,7 @@ func (n *nameservers) ensure(ctx context.Context, env string, gateway netip.Addr
 		delete(n.byEnv, env)
 	}
 	handler := func(ctx context.Context) dns.Handler {
-		return &zone{ctx: ctx, env: env, book: n.book, upstream: n.upstream}
+		return &zone{ctx: ctx, env: env, book: n.book, upstream: n.upstream, slots: make(chan struct{}, maxForwards)}
 	}
 	s, err := startNameserver(ctx, netip.AddrPortFrom(gateway, dnsPort), handler)
 	if errors.Is(err, unix.EADDRINUSE) {
@@ -120,7 +121,7 @@ func startNameserver(ctx context.Context, addr netip.AddrPort, handler func(cont
 	h := handler(ctx)
 	s.servers = []*dns.Server{
 		{PacketConn: udp, Handler: h, UDPSize: 4096},
-		{Listener: tcp, Handler: h, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second},
+		{Listener: netutil.LimitListener(tcp, maxConnections), Handler: h, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second},
 	}
 	for _, srv := range s.servers {
 		started, ended := make(chan struct{}), make(chan struct{})

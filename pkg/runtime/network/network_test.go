@@ -2,8 +2,10 @@ package network
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -92,6 +94,24 @@ func TestTheInternetIsReachedInTheHostsName(t *testing.T) {
 	if link, err := netlink.LinkByName("pbxaaaa1"); err != nil || link.Attrs().MTU != 1400 {
 		t.Errorf("the bridge does not have the uplink's MTU: %+v %v", link.Attrs().MTU, err)
 	}
+}
+
+func TestAPortOfTheHostThatLeadsElsewhereIsClosed(t *testing.T) {
+	o := newOutside(t)
+	b := newBox(t, "aaaa")
+	one := b.attach("env-a", "one")
+	port := o.serve(":0")
+	for _, args := range []string{"add table ip published", "add chain ip published pre { type nat hook prerouting priority dstnat; }",
+		fmt.Sprintf("add rule ip published pre ip daddr %s tcp dport 5432 dnat to %s:%d", o.host, o.addr, port)} {
+		if out, err := exec.Command("nft", args).CombinedOutput(); err != nil {
+			t.Fatalf("nft %s: %v %s", args, err, out)
+		}
+	}
+	t.Cleanup(func() { _ = exec.Command("nft", "delete table ip published").Run() })
+	if _, err := one.call(o.host, 5432); err == nil { // the refusal does not come back through the translation
+		t.Error("an app reaches a port of the host that another program leads elsewhere")
+	}
+	one.reaches("the same by its own address", o.addr, port)
 }
 
 func TestAnAppCannotPretendToBeAnother(t *testing.T) {

@@ -110,9 +110,11 @@ func (r *rules) buildInet(c *nftables.Conn) {
 	rule(forward, oif(ours), established(), accept())
 	rule(forward, iif(ours), oif(ours), resetTCP()) // another environment
 	rule(forward, iif(ours), oif(ours), prohibit())
-	rule(forward, oif(ours), drop()) // from outside
-	rule(forward, iif(ours), daddrInNetwork([4]byte{169, 254}, 16), resetTCP())
-	rule(forward, iif(ours), daddrInNetwork([4]byte{169, 254}, 16), prohibit()) // a cloud's metadata service
+	rule(forward, oif(ours), drop())                  // from outside
+	rule(forward, iif(ours), redirected(), drop())    // a port of the host that leads elsewhere, like those that Docker publishes
+	metadata := daddrInNetwork([4]byte{169, 254}, 16) // of a cloud
+	rule(forward, iif(ours), metadata, resetTCP())
+	rule(forward, iif(ours), metadata, prohibit())
 
 	apps := c.AddChain(&nftables.Chain{Name: "from_apps", Table: t})
 	rule(apps, family(unix.NFPROTO_IPV6), drop())

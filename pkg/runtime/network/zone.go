@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -14,6 +15,10 @@ import (
 const (
 	zoneName  = "internal."
 	answerTTL = 1 // seconds: a replica that is gone is asked for no longer than that
+
+	// One environment's questions keep neither the daemon nor another environment busy.
+	maxForwards    = 128 // under way at the same time
+	maxConnections = 64
 )
 
 // zone answers the questions of one environment's containers.
@@ -23,6 +28,7 @@ type zone struct {
 	book     *book
 	upstream *forwarder
 	turn     atomic.Uint32 // rotates the addresses of a name
+	slots    chan struct{} // one for each question under way to the host's resolvers
 }
 
 // ServeDNS answers one question.
@@ -55,13 +61,23 @@ func (z *zone) answer(w dns.ResponseWriter, q *dns.Msg) *dns.Msg {
 		return m
 	}
 	_, tcp := w.RemoteAddr().(*net.TCPAddr)
-	got, err := z.upstream.forward(z.ctx, q, tcp)
+	got, err := z.forward(q, tcp)
 	if err != nil {
 		m.Rcode = dns.RcodeServerFailure
 		return m
 	}
 	got.Id = q.Id
 	return got
+}
+
+func (z *zone) forward(q *dns.Msg, tcp bool) (*dns.Msg, error) {
+	select {
+	case z.slots <- struct{}{}:
+		defer func() { <-z.slots }()
+		return z.upstream.forward(z.ctx, q, tcp)
+	default:
+		return nil, errors.New("too many questions at once")
+	}
 }
 
 // internal fills in the answer for a name below .internal, given without it.
