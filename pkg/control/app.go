@@ -79,13 +79,22 @@ func (a *Apps) Get(ctx context.Context, actor model.Actor, ref Ref) (out App, er
 // Destroy marks a workload, or with wholeApp every workload of the app, for removal with its volumes, logs, domains
 // and releases. The reconciler removes it; until then it is listed with Deleting. Destroying twice is destroying once.
 func (a *Apps) Destroy(ctx context.Context, actor model.Actor, ref Ref, wholeApp bool) error {
-	return a.c.cfg.Store.Update(ctx, func(tx *store.Tx) error {
+	var domains []model.Domain
+	err := a.c.cfg.Store.Update(ctx, func(tx *store.Tx) error {
+		destroy := func(pl place) error {
+			ds, err := tx.Domains(pl.w.ID)
+			if err != nil {
+				return err
+			}
+			domains = append(domains, ds...)
+			return a.destroy(tx, actor, pl)
+		}
 		if !wholeApp {
 			pl, err := a.c.find(tx, actor, identity.AppDestroy, ref)
 			if err != nil {
 				return err
 			}
-			return a.destroy(tx, actor, pl)
+			return destroy(pl)
 		}
 		o, one, err := a.c.app(tx, actor, identity.AppDestroy, ref)
 		if err != nil {
@@ -100,12 +109,16 @@ func (a *Apps) Destroy(ctx context.Context, actor model.Actor, ref Ref, wholeApp
 			if err != nil {
 				return err
 			}
-			if err := a.destroy(tx, actor, place{o, one, e, w}); err != nil {
+			if err := destroy(place{o, one, e, w}); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return a.c.forgetCertificates(ctx, domains)
 }
 
 func (a *Apps) destroy(tx *store.Tx, actor model.Actor, pl place) error {

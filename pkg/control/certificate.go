@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"slices"
 	"strings"
 
@@ -87,4 +88,15 @@ func (c *Control) withCertificate(ctx context.Context, d model.Domain) Domain {
 		out.Certificate = &s
 	}
 	return out
+}
+
+// forgetCertificates forgets what users brought for domains that are on their way out.
+func (c *Control) forgetCertificates(ctx context.Context, ds []model.Domain) error {
+	var errs []error
+	for _, d := range ds {
+		if d.TLS == model.TLSCustom && c.cfg.Certs != nil {
+			errs = append(errs, c.cfg.Certs.RemoveCertificate(ctx, d.Host))
+		}
+	}
+	return errors.Join(errs...)
 }

@@ -229,6 +229,11 @@ func (p *parts) SetCertificate(_ context.Context, host string, _, _ []byte) erro
 	return nil
 }
 
+func (p *parts) RemoveCertificate(_ context.Context, host string) error {
+	delete(p.certs, host)
+	return p.failed
+}
+
 func (p *parts) Certificate(_ context.Context, host string) (model.CertificateStatus, error) {
 	return p.certs[host], nil
 }
@@ -405,6 +410,7 @@ func calls() map[string]struct {
 		"box.doctor":   {a, func(b *box, ac model.Actor, _ string) error { _, err := b.Box.Doctor(ctx(), ac); return err }},
 		"box.backup":   {o, func(b *box, ac model.Actor, _ string) error { return b.Box.Backup(ctx(), ac, io.Discard) }},
 		"box.info":     {"", func(b *box, ac model.Actor, _ string) error { _, err := b.Box.Info(ctx(), ac); return err }},
+		"box.rotate":   {o, func(b *box, ac model.Actor, _ string) error { return b.Box.RotateKey(ctx(), ac) }},
 		"box.newclaim": {"root", func(b *box, ac model.Actor, _ string) error { _, err := b.Box.NewClaim(ctx(), ac); return err }},
 	}
 }

@@ -64,15 +64,15 @@ func (d *Domains) Add(ctx context.Context, actor model.Actor, ref Ref, host stri
 	return d.c.withCertificate(ctx, added), nil
 }
 
-// Remove ends routing host to the workload.
+// Remove ends routing host to the workload. A certificate the user brought for it is forgotten.
 func (d *Domains) Remove(ctx context.Context, actor model.Actor, ref Ref, host string) error {
-	return d.c.cfg.Store.Update(ctx, func(tx *store.Tx) error {
+	var one model.Domain
+	err := d.c.cfg.Store.Update(ctx, func(tx *store.Tx) error {
 		pl, err := d.c.findToChange(tx, actor, identity.DomainWrite, ref)
 		if err != nil {
 			return err
 		}
-		one, err := ownDomain(tx, pl, host)
-		if err != nil {
+		if one, err = ownDomain(tx, pl, host); err != nil {
 			return err
 		}
 		if err := tx.DeleteDomain(one); err != nil {
@@ -80,6 +80,10 @@ func (d *Domains) Remove(ctx context.Context, actor model.Actor, ref Ref, host s
 		}
 		return d.c.domainChanged(tx, actor, pl, one.Host, "domain.remove", "removed")
 	})
+	if err != nil {
+		return err
+	}
+	return d.c.forgetCertificates(ctx, []model.Domain{one})
 }
 
 // addDomain gives a workload a domain. The actor is authorized already.

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -225,6 +224,15 @@ func TestCertificates(t *testing.T) {
 	if tls() != model.TLSCustom || b.parts.certs["shop.example.com"].Issuer != "brought" {
 		t.Error("the certificate is not used")
 	}
+	if err := b.Domains.Remove(t.Context(), root, ref, "*.example.org"); err != nil {
+		t.Fatal(err)
+	}
+	if _, kept := b.parts.certs["*.example.org"]; kept || len(b.parts.certs) != 1 {
+		t.Errorf("kept are %v", b.parts.certs)
+	}
+	if err := b.Apps.Destroy(t.Context(), root, ref, false); err != nil || len(b.parts.certs) != 0 {
+		t.Errorf("kept are %v, %v", b.parts.certs, err)
+	}
 	cfg := b.config()
 	cfg.Certs = nil
 	bare, err := New(t.Context(), cfg)
@@ -232,7 +240,5 @@ func TestCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = bare.Domains.SetCertificate(t.Context(), root, ref, "shop.example.com", good, goodKey)
-	if !errors.As(err, new(*model.Error)) || model.KindOf(err) != model.KindUnavailable {
-		t.Errorf("got %v", err)
-	}
+	wantKind(t, err, model.KindUnavailable)
 }

@@ -33,6 +33,8 @@ type LogReader interface {
 type Certificates interface {
 	// SetCertificate keeps a certificate that a user brought and serves it from now on.
 	SetCertificate(ctx context.Context, host string, certPEM, keyPEM []byte) error
+	// RemoveCertificate forgets it. None there is no error.
+	RemoveCertificate(ctx context.Context, host string) error
 	// Certificate tells what is known of a host's certificate.
 	Certificate(ctx context.Context, host string) (model.CertificateStatus, error)
 }

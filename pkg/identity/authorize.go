@@ -31,7 +31,7 @@ func ruleOf(p Permission) (rule, bool) {
 		return rule{model.RoleMember, anywhere}, true
 	case BoxInspect:
 		return rule{model.RoleAdmin, onBox}, true
-	case BoxBackup:
+	case BoxBackup, BoxRotate:
 		return rule{model.RoleOwner, onBox}, true
 	case BoxClaim:
 		return rule{scope: rootOnly}, true

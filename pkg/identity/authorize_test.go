@@ -51,6 +51,7 @@ func TestTheWholeMatrix(t *testing.T) {
 		BoxRead:          "+++++ffu",
 		BoxInspect:       "+++ffffu",
 		BoxBackup:        "++fffffu",
+		BoxRotate:        "++fffffu",
 		BoxClaim:         "+ffffffu",
 		"no.such":        "ffffffff",
 		"":               "ffffffff",

@@ -22,6 +22,7 @@ const (
 	BoxRead          Permission = "box.read"          // version and base domain: anybody with a role in any org
 	BoxInspect       Permission = "box.inspect"       // doctor: the state of the whole box
 	BoxBackup        Permission = "box.backup"        // download all control state with the keys that open it
+	BoxRotate        Permission = "box.rotate"        // a new master key for all variables
 	BoxClaim         Permission = "box.claim"         // make a new owner link: root on the box only
 )
 
@@ -29,6 +30,6 @@ const (
 func Permissions() []Permission {
 	return []Permission{
 		AppRead, AppScale, AppDestroy, DeployCreate, VariableRead, VariableWrite, DomainWrite, CertificateWrite, LogRead,
-		Exec, TokenRead, TokenManage, OwnerManage, AuditRead, BoxRead, BoxInspect, BoxBackup, BoxClaim,
+		Exec, TokenRead, TokenManage, OwnerManage, AuditRead, BoxRead, BoxInspect, BoxBackup, BoxRotate, BoxClaim,
 	}
 }

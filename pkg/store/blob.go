@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io/fs"
-	"strings"
 	"time"
 )
 
@@ -54,15 +53,11 @@ func (s *Store) DeleteBlob(key string) error {
 	})
 }
 
-// ListBlobs returns the keys under prefix: prefix itself, and what begins with prefix + "/" (or with prefix, when it
-// is "" or ends in "/"), sorted.
+// ListBlobs returns the keys that begin with prefix, sorted.
 func (s *Store) ListBlobs(prefix string) (found []string, err error) {
 	err = s.read(func(tx *Tx) error {
 		for k := range keys(tx.bucket(bucketBlobs), scan{prefix: prefix}) {
-			key := string(k)
-			if prefix == "" || strings.HasSuffix(prefix, "/") || key == prefix || strings.HasPrefix(key, prefix+"/") {
-				found = append(found, key)
-			}
+			found = append(found, string(k))
 		}
 		return nil
 	})

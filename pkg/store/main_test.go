@@ -196,6 +196,16 @@ func fillTheDisk(dir string) error {
 	if err := there(s); err != nil {
 		return err
 	}
+	// The daemon can be started again meanwhile.
+	if err := s.Close(); err != nil {
+		return err
+	}
+	if s, err = Open(path, Options{}); err != nil {
+		return fmt.Errorf("opening on the full disk: %w", err)
+	}
+	if err := there(s); err != nil {
+		return err
+	}
 	if err := os.Remove(filler); err != nil {
 		return err
 	}

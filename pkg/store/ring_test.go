@@ -137,9 +137,9 @@ func TestBlobs(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	for prefix, want := range map[string][]string{
-		"acme/a":  {"acme/a", "acme/a/x.crt", "acme/a/x.key"},
+		"acme/a":  {"acme/a", "acme/a/x.crt", "acme/a/x.key", "acme/ab/y.crt"},
 		"acme/a/": {"acme/a/x.crt", "acme/a/x.key"},
-		"acm":     nil,
+		"acme/b":  nil,
 		"":        {"acme/a", "acme/a/x.crt", "acme/a/x.key", "acme/ab/y.crt", "empty", "other"},
 	} {
 		if got, err := s.ListBlobs(prefix); err != nil || !slices.Equal(got, want) {
