@@ -49,7 +49,10 @@ func (r *Runtime) follow(ctx context.Context) {
 				continue // the end of an exec
 			}
 			r.changes.send()
-		case <-errs:
+		case err := <-errs:
+			if ctx.Err() == nil {
+				r.log.Debug().Err(err).Msg("the stream of events broke")
+			}
 			return
 		}
 	}

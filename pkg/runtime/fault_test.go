@@ -69,7 +69,6 @@ func holdRuntime(arg string) int {
 // killedDaemon starts a container from a daemon of its own and kills that.
 func killedDaemon(t *testing.T, cfg runtime.Config, spec model.ContainerSpec, oneOff bool, attr ...*syscall.SysProcAttr) {
 	t.Helper()
-	cfg.Logger = zerolog.Nop()
 	arg, err := json.Marshal(map[string]any{"Config": map[string]any{
 		"DataDir": cfg.DataDir, "RunDir": cfg.RunDir, "Subnet": cfg.Subnet, "ChildCommand": cfg.ChildCommand,
 	}, "Image": runtimetest.Image(t, runtimetest.ImageSpec{}), "Spec": spec, "OneOff": oneOff})

@@ -178,6 +178,7 @@ type importStore struct {
 	open map[string]struct{}
 }
 
+// Writer opens a write under a name of this import's own.
 func (s *importStore) Writer(ctx context.Context, opts ...content.WriterOpt) (content.Writer, error) {
 	var w content.WriterOpts
 	for _, o := range opts {
@@ -221,6 +222,7 @@ type importWriter struct {
 	want  digest.Digest
 }
 
+// Commit ends a write, unless its content is not what the blob's name says.
 func (w *importWriter) Commit(ctx context.Context, size int64, expected digest.Digest, opts ...content.Opt) error {
 	if got := w.Digest(); w.want != "" && got != w.want {
 		return malformed(nil).WithWhy("digest mismatch: %s has the content of %s", short(w.want.String()), short(got.String()))

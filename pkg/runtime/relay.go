@@ -26,6 +26,7 @@ func (relayHook) Levels() []logrus.Level {
 	return []logrus.Level{logrus.PanicLevel, logrus.FatalLevel, logrus.ErrorLevel, logrus.WarnLevel, logrus.InfoLevel}
 }
 
+// Fire writes one line.
 func (h relayHook) Fire(e *logrus.Entry) error {
 	h.to.Debug().Fields(map[string]any(e.Data)).Msg(e.Message)
 	return nil

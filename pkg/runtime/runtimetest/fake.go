@@ -2,6 +2,7 @@ package runtimetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -313,7 +314,7 @@ func (f *Fake) signal() {
 }
 
 func kindOf(err error) model.Kind {
-	if err == context.DeadlineExceeded {
+	if errors.Is(err, context.DeadlineExceeded) {
 		return model.KindTimeout
 	}
 	return model.KindCanceled

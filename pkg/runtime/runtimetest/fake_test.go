@@ -1,6 +1,7 @@
 package runtimetest_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/pandabox/pandabox/pkg/model"
@@ -53,7 +54,7 @@ func TestFakeInjects(t *testing.T) {
 	}
 	down := model.Errorf(model.KindUnavailable, "down")
 	f.FailAll(down)
-	if _, err := f.List(t.Context()); err != down {
+	if _, err := f.List(t.Context()); !errors.Is(err, down) {
 		t.Errorf("while down: %v", err)
 	}
 	f.FailAll(nil)

@@ -4,7 +4,6 @@ package boxtest
 
 import (
 	"context"
-	"fmt"
 	"hash/fnv"
 	"net/netip"
 	"os"
@@ -153,7 +152,7 @@ func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !ok(); {
 		if time.Now().After(deadline) {
-			t.Fatal(fmt.Sprintf("%s: not within 30 seconds", what))
+			t.Fatalf("%s: not within 30 seconds", what)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
