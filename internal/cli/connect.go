@@ -49,7 +49,7 @@ func (sh *shell) address() (client.Config, error) {
 		return client.Config{}, model.Invalid("which box?").WithWhy("you are logged in to %s", strings.Join(l.names(), ", ")).WithHint("add --box %s, or set PANDABOX_BOX", l.names()[0])
 	case os.Getuid() == 0:
 		return client.Config{}, model.Errorf(model.KindUnavailable, "no box here, and no login").
-			WithWhy("the daemon's socket %s is not there", strings.TrimPrefix(client.DefaultSocket, "unix://")).
+			WithWhy("the daemon's socket %s is not there", sh.socketFile()).
 			WithHint("start the daemon with pandabox start, or log in to another box: pandabox login https://HOST")
 	}
 	return client.Config{}, model.Errorf(model.KindUnauthenticated, "you are not logged in to a box").WithHint("pandabox login https://HOST; on the box itself use sudo")
@@ -101,16 +101,21 @@ func (sh *shell) withToken(c client.Config) (client.Config, error) {
 	return c, nil
 }
 
-// socket returns the address of the box's own socket, "" where it is not there or not for this user.
-func (sh *shell) socket() string {
+// socketFile returns the path of the box's own socket, whether it is there or not.
+func (sh *shell) socketFile() string {
 	address := sh.env("PANDABOX_SOCKET")
-	switch {
-	case address == "" && os.Getuid() != 0:
-		return ""
-	case address == "":
+	if address == "" {
 		address = client.DefaultSocket
 	}
-	file := strings.TrimPrefix(address, "unix://")
+	return strings.TrimPrefix(address, "unix://")
+}
+
+// socket returns the address of the box's own socket, "" where it is not there or not for this user.
+func (sh *shell) socket() string {
+	if sh.env("PANDABOX_SOCKET") == "" && os.Getuid() != 0 {
+		return ""
+	}
+	file := sh.socketFile()
 	if st, err := os.Stat(file); err != nil || st.Mode()&os.ModeSocket == 0 {
 		return ""
 	}

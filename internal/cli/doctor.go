@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pandabox/pandabox/pkg/api"
-	"github.com/pandabox/pandabox/pkg/client"
 	"github.com/pandabox/pandabox/pkg/model"
 )
 
@@ -53,7 +52,7 @@ func (sh *shell) diagnose(cmd *cobra.Command) ([]api.Check, error) {
 	config, err := sh.address()
 	if err != nil {
 		if model.KindOf(err) == model.KindUnavailable {
-			return localChecks(client.DefaultSocket), nil
+			return localChecks(sh.socketFile()), nil
 		}
 		return nil, err
 	}
@@ -63,7 +62,7 @@ func (sh *shell) diagnose(cmd *cobra.Command) ([]api.Check, error) {
 	}
 	checks, err := c.Doctor(cmd.Context())
 	if model.KindOf(err) == model.KindUnavailable && strings.HasPrefix(config.Address, "unix://") {
-		return localChecks(config.Address), nil
+		return localChecks(strings.TrimPrefix(config.Address, "unix://")), nil
 	}
 	return checks, err
 }
@@ -91,8 +90,7 @@ func (sh *shell) writeChecks(checks []api.Check) error {
 }
 
 // localChecks looks at this machine without the daemon's help.
-func localChecks(address string) []api.Check {
-	socket := strings.TrimPrefix(address, "unix://")
+func localChecks(socket string) []api.Check {
 	return []api.Check{checkSocket(socket), checkDisk(dataDir)}
 }
 

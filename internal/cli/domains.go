@@ -76,8 +76,8 @@ func (sh *shell) domainsAdd() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&tls, "tls", "", "where its certificate comes from: auto, internal, custom or off (default: auto)")
-	complete(cmd, "tls", fixed("auto", "internal", "custom", "off"))
+	cmd.Flags().StringVar(&tls, "tls", "", "where its certificate comes from: auto, internal or off (default: auto)")
+	complete(cmd, "tls", fixed("auto", "internal", "off"))
 	return sh.aboutApp(cmd)
 }
 

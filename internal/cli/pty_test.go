@@ -240,3 +240,17 @@ func TestSecretAsked(t *testing.T) {
 		t.Errorf("variables: %+v, %v", vars, err)
 	}
 }
+
+func TestEvents(t *testing.T) {
+	w := startWorld(t)
+	onConsole(t, w, nil, "deploy", "-a", "shop", "--image", "registry.test/shop:1").ended(0)
+	c := onConsole(t, w, nil, "events", "--past", "--json")
+	c.expect(`"kind":"deploy".*"state":"succeeded"`)
+	onConsole(t, w, nil, "restart", "-a", "shop").ended(0)
+	c.expect(`(?s)"state":"succeeded".*"state":"succeeded"`)
+	c.typed("\x03")
+	c.ended(ExitInterrupted)
+	if strings.Contains(c.shown(), "error") {
+		t.Errorf("Ctrl-C is an error:\n%s", c.shown())
+	}
+}

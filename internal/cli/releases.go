@@ -23,8 +23,8 @@ func (sh *shell) releases() *cobra.Command {
 				return err
 			}
 			now := time.Now()
-			return list(&sh.output, l.Items, "no release yet", []string{"RELEASE", "STATE", "WHAT", "IMAGE", "BY", "MADE"}, func(t *table, r api.Release) {
-				t.add(number(r.Number), releaseState(r), r.Description, imageName(r), r.CreatedBy, ago(now, r.CreatedAt))
+			return list(&sh.output, l.Items, "no release yet", []string{"RELEASE", "STATE", "WHAT", "BY", "MADE"}, func(t *table, r api.Release) {
+				t.add(number(r.Number), releaseState(r), r.Description, r.CreatedBy, ago(now, r.CreatedAt))
 				t.paint(1, sh.outStyle().state)
 			})
 		},
@@ -43,18 +43,6 @@ func releaseState(r api.Release) string {
 		return "good"
 	}
 	return "-"
-}
-
-// imageName is the image's reference, or the beginning of its digest.
-func imageName(r api.Release) string {
-	if r.Image.Ref != "" {
-		return r.Image.Ref
-	}
-	const short = len("sha256:") + 12
-	if len(r.Image.Digest) > short {
-		return r.Image.Digest[:short]
-	}
-	return r.Image.Digest
 }
 
 func (sh *shell) rollback() *cobra.Command {

@@ -55,6 +55,9 @@ func TestScripts(t *testing.T) {
 			if err := os.WriteFile(ca, w.caPEM, 0o600); err != nil {
 				return err
 			}
+			if err := w.writeCertificate(dir, "www.example.com"); err != nil {
+				return err
+			}
 			home := filepath.Join(e.WorkDir, ".home")
 			for k, v := range map[string]string{
 				"PANDABOX_SOCKET": filepath.Join(dir, "none.sock"), "PANDABOX_BOX": w.url, "PANDABOX_TOKEN": w.token, "PANDABOX_CA_FILE": ca,

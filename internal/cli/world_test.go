@@ -16,6 +16,7 @@ import (
 	"math/big"
 	"net"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -40,6 +41,7 @@ type world struct {
 	claim string // a claim link
 	caPEM []byte
 	ca    *x509.Certificate
+	caKey *ecdsa.PrivateKey
 
 	control *control.Control
 	fake    *runtimetest.Fake
@@ -133,16 +135,37 @@ func (w *world) makeCertificates() (tls.Certificate, error) {
 		return tls.Certificate{}, err
 	}
 	w.caPEM = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	w.caKey = caKey
+	return w.certificate(&x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}})
+}
+
+// certificate makes a certificate of the CA and its key.
+func (w *world) certificate(leaf *x509.Certificate) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, KeyUsage: x509.KeyUsageDigitalSignature,
-	}
-	der, err = x509.CreateCertificate(rand.Reader, leaf, w.ca, &key.PublicKey, caKey)
+	leaf.SerialNumber, leaf.NotBefore, leaf.NotAfter = big.NewInt(2), w.ca.NotBefore, w.ca.NotAfter
+	leaf.ExtKeyUsage, leaf.KeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, x509.KeyUsageDigitalSignature
+	der, err := x509.CreateCertificate(rand.Reader, leaf, w.ca, &key.PublicKey, w.caKey)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
+}
+
+// writeCertificate writes a host's certificate to cert.pem in dir, and its key to key.pem.
+func (w *world) writeCertificate(dir, host string) error {
+	c, err := w.certificate(&x509.Certificate{DNSNames: []string{host}})
+	if err != nil {
+		return err
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		return err
+	}
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})
+	if err := os.WriteFile(filepath.Join(dir, "cert.pem"), cert, 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600)
 }
 
 // startWorld is newWorld for a test.
@@ -186,6 +209,7 @@ func (noRouter) Drain(context.Context, []string) error        { return nil }
 type noCerts struct{}
 
 func (noCerts) SetCertificate(context.Context, string, []byte, []byte) error { return nil }
+func (noCerts) RemoveCertificate(context.Context, string) error              { return nil }
 func (noCerts) Certificate(_ context.Context, host string) (model.CertificateStatus, error) {
 	return model.CertificateStatus{Host: host, Issuer: "test CA", NotAfter: time.Now().Add(48*time.Hour + time.Minute)}, nil
 }
