@@ -228,6 +228,8 @@ type fakeCerts struct{}
 
 func (fakeCerts) SetCertificate(context.Context, string, []byte, []byte) error { return nil }
 
+func (fakeCerts) RemoveCertificate(context.Context, string) error { return nil }
+
 func (fakeCerts) Certificate(_ context.Context, host string) (model.CertificateStatus, error) {
 	return model.CertificateStatus{Host: host, Issuer: "test"}, nil
 }
