@@ -123,6 +123,29 @@ func flip(b []byte) []byte {
 	return c
 }
 
+// TestNoCommand deploys an image that says nothing of what to run.
+func TestNoCommand(t *testing.T) {
+	w := start(t)
+	f, err := os.Open(archive(t, func(s *ociimage.Spec) { s.Entrypoint = nil }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	img, err := w.api.ImportImage(t.Context(), f, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := w.deploy("web", vars(img))
+	if d.State != model.DeployFailed || d.Error == nil || !strings.Contains(d.Error.What+d.Error.Why, "command") || d.Error.Hint == "" {
+		t.Fatalf("ended %s: %+v", d.State, d.Error)
+	}
+	n := vars(img, "VERSION=1")
+	n.Processes = grace("20s")
+	n.Processes[0].Command = []string{"/testapp"}
+	w.succeed("web", n)
+	w.answers("web", "/", "web 1")
+}
+
 // TestUnreachableRegistry deploys an image nobody can pull.
 func TestUnreachableRegistry(t *testing.T) {
 	w := start(t)

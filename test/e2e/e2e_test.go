@@ -62,6 +62,7 @@ func start(t *testing.T, o ...box.Options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w := &world{T: t, box: b}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the daemon's log ends:\n%s", b.Log())
@@ -69,6 +70,7 @@ func start(t *testing.T, o ...box.Options) *world {
 		if err := b.Close(context.Background()); err != nil {
 			t.Errorf("closing the box: %v", err)
 		}
+		w.leftovers()
 	})
 	c, err := client.New(client.Config{Address: "unix://" + b.Socket()})
 	if err != nil {
@@ -84,7 +86,8 @@ func start(t *testing.T, o ...box.Options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{T: t, box: b, api: c, http: h, instance: info.Instance}
+	w.api, w.http, w.instance = c, h, info.Instance
+	return w
 }
 
 // archive returns testapp's image as an archive.

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/pandabox/pandabox/pkg/api"
@@ -105,4 +107,33 @@ func (w *world) listen() (int, error) {
 	go func() { _ = s.Serve(l) }()
 	w.Cleanup(func() { _ = s.Close() })
 	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+func untar(t *testing.T, file, dir string) {
+	t.Helper()
+	if out, err := exec.Command("tar", "-xf", file, "-C", dir).CombinedOutput(); err != nil {
+		t.Fatalf("unpacking: %v\n%s", err, out)
+	}
+}
+
+// leftovers insists that nothing of a closed box is left on this machine.
+func (w *world) leftovers() {
+	w.Helper()
+	if left := w.mounts(); len(left) != 0 {
+		w.Errorf("mounts left: %v", left)
+	}
+	if left := w.links("pbx" + w.instance); len(left) != 0 {
+		w.Errorf("links left: %v", left)
+	}
+	if left := pidsOf(w.T, func(c string) bool { return strings.Contains(c, w.box.Dir+"/") }); len(left) != 0 {
+		for _, pid := range left {
+			w.Errorf("process left: %d %v", pid, cmdline(pid))
+		}
+	}
+	if out, err := exec.Command("nft", "list", "tables").Output(); err != nil || strings.Contains(string(out), "pandabox_"+w.instance) {
+		w.Errorf("rules left: %s %v", out, err)
+	}
+	if left, err := filepath.Glob("/sys/fs/cgroup/*/pandabox-" + w.instance + "*"); err != nil || len(left) != 0 {
+		w.Errorf("cgroups left: %v %v", left, err)
+	}
 }
