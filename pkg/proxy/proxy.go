@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/rs/zerolog"
@@ -103,6 +104,9 @@ func (p *Proxy) start(ctx context.Context) error {
 	return nil
 }
 
+// apiGrace bounds how long Close waits for the control API: its calls are short, its streams have no end.
+const apiGrace = 2 * time.Second
+
 // Close stops listening, lets requests in flight finish until ctx ends, and cuts what is left then.
 func (p *Proxy) Close(ctx context.Context) error {
 	p.mu.Lock()
@@ -115,11 +119,14 @@ func (p *Proxy) Close(ctx context.Context) error {
 
 	err := caddy.Stop() // stops accepting; requests in flight go on
 	p.mu.Lock()
-	all := append([]*backend{p.api}, p.leaving...)
+	all := append([]*backend(nil), p.leaving...)
 	for _, b := range p.backends {
 		all = append(all, b)
 	}
 	p.mu.Unlock()
+	short, cancel := context.WithTimeout(ctx, apiGrace)
+	defer cancel()
+	_ = drain(short, []*backend{p.api})
 	err = errors.Join(err, drain(ctx, all))
 	for _, b := range all {
 		b.closeIdle()
