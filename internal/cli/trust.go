@@ -42,22 +42,22 @@ func (sh *shell) trust(ctx context.Context, a boxAddress, o loginOptions) (strin
 	if err != nil {
 		return "", err
 	}
-	print, want := fingerprint(ca), o.fingerprint
+	seen, want := fingerprint(ca), o.fingerprint
 	if want == "" {
 		want = a.fingerprint
 	}
 	switch {
-	case want != "" && !sameFingerprint(print, want):
+	case want != "" && !sameFingerprint(seen, want):
 		return "", model.Errorf(model.KindForbidden, "the CA of %s is not the one that was meant", a.host).
-			WithWhy("it has the fingerprint %s, wanted was %s", print, want).
+			WithWhy("it has the fingerprint %s, wanted was %s", seen, want).
 			WithHint("somebody may stand between you and the box; see the right one on the box: pandabox claim")
 	case want == "":
 		if !sh.interactive() {
 			return "", model.Errorf(model.KindForbidden, "%s uses certificates of its own CA", a.host).
-				WithWhy("its fingerprint is %s", print).
-				WithHint("compare it with the box's, then add --ca-fingerprint %s", print)
+				WithWhy("its fingerprint is %s", seen).
+				WithHint("compare it with the box's, then add --ca-fingerprint %s", seen)
 		}
-		question := fmt.Sprintf("%s uses certificates of its own CA, with the fingerprint\n  %s\nIs it the one that the box shows?", a.host, print)
+		question := fmt.Sprintf("%s uses certificates of its own CA, with the fingerprint\n  %s\nIs it the one that the box shows?", a.host, seen)
 		if err := sh.confirm(question, "--ca-fingerprint"); err != nil {
 			return "", err
 		}
