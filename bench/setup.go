@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -289,5 +290,9 @@ func (b *bench) upstream(ctx context.Context, app string) (string, error) {
 	if len(w.Replicas) != 1 || w.Replicas[0].Addr == "" {
 		return "", fmt.Errorf("%s has no replica with an address: %+v", app, w.Replicas)
 	}
-	return w.Replicas[0].Addr, nil
+	addr := w.Replicas[0].Addr
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		addr = net.JoinHostPort(addr, "8080")
+	}
+	return addr, nil
 }
