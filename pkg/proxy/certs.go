@@ -4,37 +4,21 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddypki"
 	"github.com/caddyserver/certmagic"
-	"github.com/mholt/acmez/v3/acme"
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 
 	"github.com/pandabox/pandabox/pkg/model"
-)
-
-// Times and rates of certificates.
-const (
-	intermediateLifetime = 365 * 24 * time.Hour
-	leafLifetime         = 60 * 24 * time.Hour
-	// handshakeWait bounds how long a first visitor waits for a public certificate that is being obtained.
-	handshakeWait = 10 * time.Second
-	// wildcardNames bounds how many names below one wildcard domain get a public certificate within an hour: anybody
-	// can make names up, and certificate authorities count.
-	wildcardNames = 10
-	cleanEvery    = 24 * time.Hour
-	keepExpired   = 14 * 24 * time.Hour
 )
 
 // certificates decides which certificate a handshake gets and keeps public ones on hand for every routed host.
@@ -49,34 +33,23 @@ type certificates struct {
 	signal   chan struct{}
 	flight   singleflight.Group
 
+	base context.Context // of all background work; ends with Close
+
 	mu        sync.Mutex
 	hosts     map[string]*publicHost
+	begun     []*publicHost // of hosts, those that are yet to be kept
 	wildcards map[string]*rate.Limiter
-}
-
-// publicHost is a host that is to have a public certificate.
-type publicHost struct {
-	name    string
-	ctx     context.Context // of everything certmagic does for the host
-	cancel  context.CancelFunc
-	first   chan struct{} // closed when the first attempt has ended
-	once    sync.Once
-	problem atomic.Pointer[string] // why the last attempt failed; "" is well, nil is not yet known
-}
-
-// issuance is one source of certificates with those it has made.
-type issuance struct {
-	cache *certmagic.Cache
-	cfg   *certmagic.Config
-	key   string // of the issuer
+	own       map[string]struct{} // what the box's own CA has made certificates for
 }
 
 func newCertificates(p *Proxy) *certificates {
-	return &certificates{p: p, signal: make(chan struct{}, 1), hosts: map[string]*publicHost{}, wildcards: map[string]*rate.Limiter{}}
+	return &certificates{p: p, signal: make(chan struct{}, 1), hosts: map[string]*publicHost{}, wildcards: map[string]*rate.Limiter{}, own: map[string]struct{}{}}
 }
 
-// prepare loads what the user brought and makes sure that the CA's own blobs can be read.
-func (c *certificates) prepare(context.Context) error {
+// prepare loads what the user brought and makes sure that the CA's own blobs can be read. base is the context of all
+// that goes on in the background from then on.
+func (c *certificates) prepare(base context.Context) error {
+	c.base = base
 	var err error
 	if c.roots, err = acmeRoots(c.p.cfg.ACME.RootCAs); err != nil {
 		return err
@@ -119,20 +92,6 @@ func (c *certificates) provision(ctx caddy.Context) error {
 	return nil
 }
 
-func (c *certificates) newIssuance(issuer certmagic.Issuer, key string) *issuance {
-	i := &issuance{key: key}
-	i.cache = certmagic.NewCache(certmagic.CacheOptions{
-		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return i.cfg, nil },
-		Logger:           c.logger.Named("cache"),
-	})
-	i.cfg = certmagic.New(i.cache, certmagic.Config{
-		// Locks of its own: a host's lock is held while its public certificate is tried for again and again.
-		Issuers: []certmagic.Issuer{issuer}, Storage: newVault(c.p.cfg.Storage), Logger: c.logger, DisableStorageCheck: true, OnEvent: c.onEvent,
-		KeySource: certmagic.StandardKeyGenerator{KeyType: certmagic.P256},
-	})
-	return i
-}
-
 // close ends the upkeep of certificates.
 func (c *certificates) close() {
 	for _, i := range []*issuance{c.internal, c.acme} {
@@ -140,21 +99,6 @@ func (c *certificates) close() {
 			i.cache.Stop()
 		}
 	}
-}
-
-// cached returns the certificate on hand for a name, or nil.
-func (i *issuance) cached(name string) *tls.Certificate {
-	if i == nil {
-		return nil
-	}
-	certs := i.cache.AllMatchingCertificates(name)
-	now := time.Now()
-	for k := range certs {
-		if certs[k].Leaf != nil && now.Before(certs[k].Leaf.NotAfter) && certs[k].Leaf.VerifyHostname(name) == nil {
-			return &certs[k].Certificate
-		}
-	}
-	return nil
 }
 
 // get answers one handshake.
@@ -215,49 +159,6 @@ func (c *certificates) public(name string) bool {
 	return c.acme != nil && certmagic.SubjectQualifiesForPublicCert(name) && !certmagic.SubjectIsIP(name)
 }
 
-// publicCert returns the name's public certificate, waiting a little if it is just being obtained for the first time.
-func (c *certificates) publicCert(name string) *tls.Certificate {
-	if cert := c.acme.cached(name); cert != nil {
-		return cert
-	}
-	h := c.ensure(name)
-	if h == nil {
-		return nil
-	}
-	wait := time.NewTimer(handshakeWait)
-	defer wait.Stop()
-	select {
-	case <-h.first:
-	case <-wait.C:
-	}
-	return c.acme.cached(name)
-}
-
-// ensure returns the keeping of a public certificate for a name, begun now if a wildcard route covers it and not too
-// many such names came up lately.
-func (c *certificates) ensure(name string) *publicHost {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if h, ok := c.hosts[name]; ok {
-		return h
-	}
-	r := c.p.table.Load().find(name)
-	if r == nil || !strings.HasPrefix(r.Host, "*.") {
-		return nil // an exact host is about to be managed
-	}
-	limit, ok := c.wildcards[r.Host]
-	if !ok {
-		limit = rate.NewLimiter(rate.Every(time.Hour/wildcardNames), wildcardNames)
-		c.wildcards[r.Host] = limit
-	}
-	if !limit.Allow() {
-		return nil
-	}
-	h := c.add(name)
-	c.p.wait.Go(func() { c.keep(h) })
-	return h
-}
-
 // internalCert returns a certificate of the box's own CA, made now if need be.
 func (c *certificates) internalCert(name string) (*tls.Certificate, error) {
 	subject := name
@@ -267,16 +168,19 @@ func (c *certificates) internalCert(name string) (*tls.Certificate, error) {
 	if cert := c.internal.cached(name); cert != nil {
 		return cert, nil
 	}
-	_, err, _ := c.flight.Do(subject, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), handshakeWait) // shared by all who wait
+	_, err, _ := c.flight.Do(subject, func() (any, error) { // one for all who wait
+		ctx, cancel := context.WithTimeout(c.base, handshakeWait)
 		defer cancel()
 		c.mend(c.internal, subject)
+		c.mu.Lock()
+		c.own[subject] = struct{}{}
+		c.mu.Unlock()
 		return nil, c.internal.cfg.ManageSync(ctx, []string{subject})
 	})
 	if cert := c.internal.cached(name); cert != nil {
 		return cert, nil
 	}
-	return nil, fmt.Errorf("making a certificate for %s: %w", name, errors.Join(err))
+	return nil, fmt.Errorf("making a certificate for %s: %w", name, err)
 }
 
 // allow is asked, as a second line of defence, before Caddy obtains a certificate by itself.
@@ -293,175 +197,4 @@ func (c *certificates) wake() {
 	case c.signal <- struct{}{}:
 	default:
 	}
-}
-
-// run keeps public certificates for the hosts of the table until ctx ends.
-func (c *certificates) run(ctx context.Context) {
-	c.wake()
-	clean := time.NewTicker(cleanEvery)
-	defer clean.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			c.mu.Lock()
-			for _, h := range c.hosts {
-				h.cancel()
-			}
-			c.mu.Unlock()
-			return
-		case <-c.signal:
-			c.sync()
-		case <-clean.C:
-			c.clean(ctx)
-		}
-	}
-}
-
-// sync begins to keep certificates for new hosts and stops for those that are gone.
-func (c *certificates) sync() {
-	if c.acme == nil {
-		return
-	}
-	want := map[string]bool{}
-	add := func(host string) {
-		if mode, ok := c.mode(host); ok && mode == model.TLSAuto && c.public(host) {
-			want[host] = true
-		}
-	}
-	for host := range c.p.table.Load().exact {
-		add(host)
-	}
-	add(c.p.cfg.BaseDomain)
-
-	var begin []*publicHost
-	c.mu.Lock()
-	for host, h := range c.hosts {
-		if want[host] {
-			continue
-		}
-		if mode, ok := c.mode(host); ok && mode == model.TLSAuto {
-			continue // below a wildcard
-		}
-		h.cancel()
-		delete(c.hosts, host)
-		c.acme.cache.RemoveManaged([]certmagic.SubjectIssuer{{Subject: host}})
-	}
-	for host := range want {
-		if _, ok := c.hosts[host]; !ok {
-			begin = append(begin, c.add(host))
-		}
-	}
-	c.mu.Unlock()
-	for _, h := range begin {
-		c.keep(h)
-	}
-}
-
-// add notes a host that is to be kept. c.mu is held.
-func (c *certificates) add(host string) *publicHost {
-	ctx, cancel := context.WithCancel(context.Background()) // ended by sync or run
-	h := &publicHost{name: host, ctx: ctx, cancel: cancel, first: make(chan struct{})}
-	c.hosts[host] = h
-	return h
-}
-
-// keep begins to obtain and renew a host's public certificate. certmagic tries again after failures, less and less
-// often, for thirty days, and goes on renewing from there. It calls onEvent, so c.mu must not be held.
-func (c *certificates) keep(h *publicHost) {
-	c.mend(c.acme, h.name)
-	if err := c.acme.cfg.ManageAsync(h.ctx, []string{h.name}); err != nil {
-		h.ended(err.Error())
-	}
-}
-
-// ended notes how an attempt went; "" is well.
-func (h *publicHost) ended(problem string) {
-	h.problem.Store(&problem)
-	h.once.Do(func() { close(h.first) })
-}
-
-// onEvent hears from certmagic how obtaining went.
-func (c *certificates) onEvent(_ context.Context, event string, data map[string]any) error {
-	host, _ := data["identifier"].(string)
-	if sans, ok := data["sans"].([]string); ok && len(sans) > 0 {
-		host = sans[0]
-	}
-	c.mu.Lock()
-	h := c.hosts[host]
-	c.mu.Unlock()
-	if h == nil {
-		return nil
-	}
-	switch event {
-	case "cached_managed_cert":
-		h.ended("")
-	case "cert_failed":
-		err, _ := data["error"].(error)
-		c.p.log.Warn().Str("host", host).AnErr("error", err).Msg("no certificate")
-		h.ended(explain(err))
-	}
-	return nil
-}
-
-// explain says what a CA answered.
-func explain(err error) string {
-	var p acme.Problem
-	if errors.As(err, &p) && p.Detail != "" {
-		return p.Detail
-	}
-	if err == nil {
-		return "unknown"
-	}
-	return err.Error()
-}
-
-// clean removes what has been expired for long.
-func (c *certificates) clean(ctx context.Context) {
-	err := certmagic.CleanStorage(ctx, c.p.vault, certmagic.CleanStorageOptions{
-		Logger: c.logger, InstanceID: "pandabox", OCSPStaples: true, ExpiredCerts: true, ExpiredCertGracePeriod: keepExpired,
-	})
-	if err != nil && ctx.Err() == nil {
-		c.p.log.Warn().Err(err).Msg("cleaning up certificates")
-	}
-}
-
-// managerModule gives Caddy the certificates for its handshakes.
-type managerModule struct{ c *certificates }
-
-var (
-	_ caddy.Provisioner = (*managerModule)(nil)
-	_ certmagic.Manager = (*managerModule)(nil)
-)
-
-// CaddyModule implements caddy.Module.
-func (managerModule) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "tls.get_certificate.pandabox", New: func() caddy.Module { return new(managerModule) }}
-}
-
-// Provision implements caddy.Provisioner.
-func (m *managerModule) Provision(ctx caddy.Context) error {
-	m.c = running.Load().certs
-	return m.c.provision(ctx)
-}
-
-// GetCertificate implements certmagic.Manager.
-func (m *managerModule) GetCertificate(_ context.Context, hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return m.c.get(hello)
-}
-
-// permissionModule lets in only hosts that are served.
-type permissionModule struct{}
-
-// CaddyModule implements caddy.Module.
-func (permissionModule) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "tls.permission.pandabox", New: func() caddy.Module { return new(permissionModule) }}
-}
-
-// CertificateAllowed implements caddytls.OnDemandPermission.
-func (permissionModule) CertificateAllowed(_ context.Context, name string) error {
-	p := running.Load()
-	if p == nil {
-		return errors.New("the proxy is closed")
-	}
-	return p.certs.allow(name)
 }

@@ -42,6 +42,10 @@ func TestHTTPVersions(t *testing.T) {
 		n, _ := io.Copy(io.Discard, r.Body)
 		_, _ = fmt.Fprintf(w, "%s %s %d", r.Proto, r.Header.Get("X-Forwarded-Proto"), n)
 	})))
+	publish(t, p, serving("a.localhost", p.table.Load().find("a.localhost").Backends...), serving("early.localhost", app(t, "b-2", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusForbidden)
+	})))
 	body := bytes.Repeat([]byte("x"), 1<<20)
 	conf := &tls.Config{RootCAs: roots(t, p)}
 	h1 := &http.Transport{DialContext: dialProxy(p), TLSClientConfig: conf.Clone(), TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}
@@ -69,6 +73,25 @@ func TestHTTPVersions(t *testing.T) {
 		if got := readAll(t, res.Body); got != "HTTP/1.1 https 1048576" {
 			t.Errorf("%s: a body of unknown length: %q", want, got)
 		}
+		// an answer that comes before a body that does not end
+		if res := do(t, c, "POST", "https://early.localhost/", endless{t.Context()}); res.StatusCode != 403 {
+			t.Errorf("%s: an early answer: %d", want, res.StatusCode)
+		}
+	}
+}
+
+// endless gives a little and then nothing.
+type endless struct{ ctx context.Context }
+
+func (e endless) Read(p []byte) (int, error) {
+	if len(p) > 100_000 {
+		p = p[:100_000]
+	}
+	select {
+	case <-e.ctx.Done():
+		return 0, io.EOF
+	case <-time.After(50 * time.Millisecond):
+		return len(p), nil
 	}
 }
 

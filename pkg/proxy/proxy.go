@@ -88,17 +88,20 @@ func (p *Proxy) start(ctx context.Context) error {
 	if p.httpsAddrs, err = p.addresses(p.cfg.HTTPSAddr, true); err != nil {
 		return err
 	}
-	if err := p.certs.prepare(ctx); err != nil {
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	if err := p.certs.prepare(work); err != nil {
+		stop()
 		return err
 	}
-	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p.stop = stop
 	caddy.BufferedLog() // or the first lines would go to standard error
 	if err := caddy.Load(p.caddyConfig(), true); err != nil {
 		stop()
+		p.certs.close()
 		return fmt.Errorf("starting caddy: %w", err)
 	}
-	p.wait.Go(func() { p.certs.run(work) })
+	p.wait.Go(p.certs.run)
+	p.wait.Go(p.certs.cleanUp)
 	p.wait.Go(func() { p.access.run(work) })
 	p.wait.Go(func() { p.sweep(work) })
 	return nil

@@ -481,6 +481,17 @@ func TestSlowClients(t *testing.T) {
 		_ = c.Close()
 	}
 	eventually(t, "nothing in flight", func() bool { return busy(p.named([]string{"b-1"})) == 0 })
+
+	c, err := net.Dial("tcp", p.HTTPSAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_, _ = io.WriteString(c, "\x16\x03\x01") // a handshake that goes no further
+	if _, err := io.ReadAll(c); isTimeout(err) {
+		t.Errorf("a handshake: %v", err)
+	}
 }
 
 // TestSlowReader: a client that takes nothing of a large answer is cut off.
