@@ -86,6 +86,9 @@ func (p *planner) released() bool {
 		return false
 	}
 	o.adopt = made && c.State == model.ContainerRunning
+	if _, leaving := p.mem.running[opRetire.key(o.name)]; leaving {
+		return false // what is left of an earlier deploy
+	}
 	if _, under := p.mem.running[o.key()]; under || !p.later(start.next) {
 		p.do(o)
 	}

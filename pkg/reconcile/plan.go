@@ -55,8 +55,10 @@ func plan(dw model.DesiredWorkload, seen map[string]model.Container, mem *memory
 		p.remove()
 	default:
 		p.resolve()
-		p.advance()
-		p.resolve()
+		if dw.Deploy != nil {
+			p.advance()
+			p.resolve()
+		}
 		p.route()
 		p.start()
 		p.retire()
@@ -205,9 +207,19 @@ func (p *planner) retireOne(c model.Container, unwell bool) {
 		p.do(o)
 		return
 	}
+	if p.making(c.Name) {
+		return
+	}
 	if p.mem.durable && !intent(&p.out.update) && !p.later(p.mem.stops[c.Name].next) {
 		p.do(o)
 	}
+}
+
+// making tells whether an operation that makes the container is under way: never two on one container.
+func (p *planner) making(container string) bool {
+	_, starts := p.mem.running[opStart.key(container)]
+	_, releases := p.mem.running[opRelease.key(container)]
+	return starts || releases
 }
 
 // processOf returns the process a replica runs, where its release is still known.

@@ -95,6 +95,9 @@ func (w *world) sleepWatching(t *testing.T, d time.Duration) {
 }
 
 func (w *world) happen(t *testing.T, a act) {
+	w.mu.Lock()
+	w.tell("%+v", a)
+	w.mu.Unlock()
 	dw := w.of(a.app)
 	if dw.Workload.ID == "" || dw.Workload.Deleting && slices.Contains([]string{"deploy", "bad deploy", "rollback", "restart", "scale", "scale worker", "cancel"}, a.kind) {
 		if dw.Workload.ID == "" && strings.Contains(a.kind, "deploy") {
@@ -138,7 +141,7 @@ func (w *world) happen(t *testing.T, a act) {
 	case "ill", "well":
 		name := w.pick(a)
 		w.mu.Lock()
-		if w.ill[name] = true; a.kind == "well" {
+		if w.ill[name] = time.Now(); a.kind == "well" {
 			clear(w.ill)
 		}
 		w.mu.Unlock()

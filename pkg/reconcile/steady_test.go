@@ -84,7 +84,7 @@ func TestOneOfTwoIsIll(t *testing.T) {
 		w.scale("shop", "web", 2)
 		settle(5 * time.Second)
 		w.mu.Lock()
-		w.ill["shop-v1-g0-web-1"] = true
+		w.ill["shop-v1-g0-web-1"] = time.Now()
 		w.mu.Unlock()
 		settle(6 * time.Second)
 		wantRoute(t, w, model.RouteServing, "shop-v1-g0-web-2")
@@ -111,7 +111,7 @@ func TestAllIllKeepServing(t *testing.T) {
 		w.scale("shop", "web", 2)
 		settle(5 * time.Second)
 		w.mu.Lock()
-		w.ill["shop-v1-g0-web-1"], w.ill["shop-v1-g0-web-2"] = true, true
+		w.ill["shop-v1-g0-web-1"], w.ill["shop-v1-g0-web-2"] = time.Now(), time.Now()
 		w.mu.Unlock()
 		settle(20 * time.Second)
 		wantRoute(t, w, model.RouteServing, "shop-v1-g0-web-1", "shop-v1-g0-web-2")
@@ -155,7 +155,7 @@ func TestScaleDownKeepsTheOneThatAnswers(t *testing.T) {
 		w.scale("shop", "web", 2)
 		settle(5 * time.Second)
 		w.mu.Lock()
-		w.ill["shop-v1-g0-web-1"] = true
+		w.ill["shop-v1-g0-web-1"] = time.Now()
 		w.mu.Unlock()
 		settle(6 * time.Second)
 		w.scale("shop", "web", 1)
@@ -259,7 +259,7 @@ func TestAdoptedButDead(t *testing.T) {
 		settle(time.Minute)
 		s.kill()
 		w.mu.Lock()
-		w.ill["shop-v1-g0-web-1"] = true
+		w.ill["shop-v1-g0-web-1"] = time.Now()
 		w.mu.Unlock()
 		s = w.boot(t)
 		<-s.c.Ready()

@@ -42,7 +42,7 @@ type world struct {
 	events     map[chan struct{}]bool
 	acts       map[string]behaviour // by release id
 	flaked     map[string]int       // by release id: starts that failed
-	ill        map[string]bool      // containers that do not answer now
+	ill        map[string]time.Time // containers that do not answer, since when
 	listErr    error
 	nextPid    int
 	nextDeploy int
@@ -57,9 +57,10 @@ type world struct {
 	table     map[string]model.Route
 	publishes int
 	publErr   error
-	refused   error // of a publish that is in force all the same
+	refused   error          // of a publish that is in force all the same
 	inflight  map[string]int // requests by backend
-	broken    []string       // promises broken
+	broken    []string       // promises broken, after what led to it
+	story     []string
 	session   *session
 	fuse      int // operations until the daemon is killed; 0: never
 }
@@ -74,7 +75,7 @@ func newWorld() *world {
 	return &world{
 		workloads: map[string]*model.DesiredWorkload{}, releases: map[string]*model.Release{}, deploys: map[string]*model.Deploy{},
 		history: map[string][]model.DeployState{}, subs: map[chan struct{}]bool{}, containers: map[string]*fakeContainer{},
-		events: map[chan struct{}]bool{}, acts: map[string]behaviour{}, flaked: map[string]int{}, ill: map[string]bool{},
+		events: map[chan struct{}]bool{}, acts: map[string]behaviour{}, flaked: map[string]int{}, ill: map[string]time.Time{},
 		starts: map[string]int{}, forgotten: map[string]bool{}, table: map[string]model.Route{}, inflight: map[string]int{}, nextPid: 100, nextAddr: 1,
 	}
 }
@@ -118,6 +119,7 @@ func (w *world) boot(t *testing.T, change ...func(*Config)) *session {
 	s.cancel = cancel
 	w.mu.Lock()
 	w.session = s
+	w.tell("booted")
 	w.table = map[string]model.Route{}
 	w.mu.Unlock()
 	go func() { s.done <- c.Run(ctx) }()
@@ -130,6 +132,7 @@ func (s *session) kill() {
 	s.cancel()
 	<-s.done
 	s.mu.Lock()
+	s.tell("killed")
 	s.table = map[string]model.Route{}
 	s.mu.Unlock()
 }
@@ -210,6 +213,7 @@ func (s *session) Record(ctx context.Context, updates []model.WorkloadUpdate) er
 		panic(fmt.Sprintf("too many transactions: %+v", updates))
 	}
 	for _, u := range updates {
+		s.tell("record %s deploy %v good %v back %v status %v", u.WorkloadID, u.Deploy, u.Good, u.RollBackTo, u.Status)
 		if dw := s.workloads[u.WorkloadID]; dw != nil {
 			s.apply(dw, u)
 		}
@@ -369,6 +373,7 @@ func (s *session) Start(ctx context.Context, spec model.ContainerSpec) (model.Co
 	s.nextPid++
 	s.nextAddr++
 	s.starts[spec.Name]++
+	s.tell("started %s", spec.Name)
 	c.State, c.Pid, c.StartedAt, c.Addr = model.ContainerRunning, s.nextPid, time.Now(), netip.AddrFrom4([4]byte{10, 0, byte(s.nextAddr >> 8), byte(s.nextAddr)})
 	c.ready = c.StartedAt.Add(act.boot)
 	if act.dumb {
@@ -395,6 +400,7 @@ func (w *world) exit(name string, pid int, exit model.Exit) {
 		return
 	}
 	exit.At = time.Now()
+	w.tell("%s %s", name, exit)
 	c.State, c.Exit, c.Pid, c.Addr = model.ContainerExited, exit, 0, netip.Addr{}
 	w.fire()
 }
@@ -442,6 +448,7 @@ func (s *session) Remove(ctx context.Context, name string, grace time.Duration) 
 	if !s.step() {
 		return errDead
 	}
+	s.tell("removed %s", name)
 	delete(s.containers, name)
 	s.fire()
 	return nil
@@ -481,7 +488,14 @@ func (s *session) Events(ctx context.Context) <-chan struct{} {
 }
 
 func (w *world) answers(c *fakeContainer) bool {
-	return c.State == model.ContainerRunning && !w.ill[c.Name] && !time.Now().Before(c.ready)
+	_, ill := w.ill[c.Name]
+	return !ill && w.seemsWell(c)
+}
+
+// seemsWell tells whether a container answers, as far as probes can have told by now.
+func (w *world) seemsWell(c *fakeContainer) bool {
+	since, ill := w.ill[c.Name]
+	return c.State == model.ContainerRunning && !time.Now().Before(c.ready) && (!ill || time.Since(since) < 40*time.Second)
 }
 
 func (s *session) Probe(ctx context.Context, check Check) (string, error) {
@@ -571,6 +585,7 @@ func (s *session) Publish(ctx context.Context, routes []model.Route) error {
 	s.check(next)
 	s.first = true
 	s.table = next
+	s.tell("publish %v", next)
 	return s.refused
 }
 
@@ -578,7 +593,7 @@ func (s *session) Publish(ctx context.Context, routes []model.Route) error {
 // nothing of the good release answers; and the first table of a daemon has whatever runs.
 func (s *session) check(next map[string]model.Route) {
 	for _, dw := range s.workloads {
-		if dw.Workload.Deleting || dw.Workload.Good.IsZero() || countWeb(dw, s.releases[dw.Workload.Good.ReleaseID]) == 0 || countWeb(dw, s.releases[dw.Workload.Want.ReleaseID]) == 0 {
+		if dw.Workload.Deleting || dw.Workload.Good.IsZero() || s.withoutWeb(dw) {
 			continue
 		}
 		var alive []string
@@ -588,7 +603,7 @@ func (s *session) check(next map[string]model.Route) {
 			}
 		}
 		for _, d := range dw.Domains {
-			had, has := s.answering(s.table[d.Host]), s.answering(next[d.Host])
+			had, has := s.answering(s.table[d.Host], s.answers), s.answering(next[d.Host], s.seemsWell)
 			switch {
 			case has > 0:
 			case had > 0 && len(alive) > 0:
@@ -600,18 +615,22 @@ func (s *session) check(next map[string]model.Route) {
 	}
 }
 
-func countWeb(dw *model.DesiredWorkload, r *model.Release) int {
-	web, ok := r.Process(model.ProcessWeb)
-	if !ok {
-		return 0
+// withoutWeb tells whether a release of the workload may take its web replicas away.
+func (w *world) withoutWeb(dw *model.DesiredWorkload) bool {
+	for _, r := range w.releases {
+		if r.WorkloadID == dw.Workload.ID {
+			if web, ok := r.Process(model.ProcessWeb); !ok || web.Scale.Over(dw.Workload.Scale[web.Name]).Count() == 0 {
+				return true
+			}
+		}
 	}
-	return web.Scale.Over(dw.Workload.Scale[web.Name]).Count()
+	return false
 }
 
-func (w *world) answering(r model.Route) int {
+func (w *world) answering(r model.Route, well func(*fakeContainer) bool) int {
 	n := 0
 	for _, b := range r.Backends {
-		if c := w.containers[b.Name]; c != nil && w.answers(c) && c.Addr == b.Addr.Addr() {
+		if c := w.containers[b.Name]; c != nil && well(c) && c.Addr == b.Addr.Addr() {
 			n++
 		}
 	}
@@ -646,7 +665,15 @@ func (s *session) Drain(ctx context.Context, backends []string) error {
 	}
 }
 
+// tell notes what happened, for the report of a promise that was broken.
+func (w *world) tell(format string, args ...any) {
+	w.story = append(w.story, time.Now().Format("15:04:05.0000 ")+fmt.Sprintf(format, args...))
+}
+
 func (w *world) broke(format string, args ...any) {
+	if len(w.broken) == 0 {
+		w.broken = append(w.broken, w.story[max(0, len(w.story)-60):]...)
+	}
 	w.broken = append(w.broken, fmt.Sprintf(format, args...))
 }
 
