@@ -31,7 +31,7 @@ func newCgroups(parent string) cgroups {
 	return cgroups{parent: parent, unified: cgroupsv3.Mode() == cgroupsv3.Unified}
 }
 
-func (g cgroups) path(name string) string { return path.Join(g.parent, name) }
+func (g cgroups) path(name string) string { return path.Join(g.parent, idOf(name)) }
 
 // swapLimit tells whether the kernel can limit swap: v1 only does so when booted with swapaccount=1.
 func (g cgroups) swapLimit() bool {

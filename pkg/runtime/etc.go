@@ -13,7 +13,7 @@ import (
 
 // makeEtc writes the container's resolv.conf and a hosts file that fillHosts completes.
 func (r *Runtime) makeEtc(spec model.ContainerSpec) (string, error) {
-	dir := filepath.Join(r.cfg.etcDir(), spec.Name)
+	dir := filepath.Join(r.cfg.etcDir(), idOf(spec.Name))
 	if err := makeDirs(dir); err != nil {
 		return "", err
 	}

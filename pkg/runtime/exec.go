@@ -46,7 +46,7 @@ func (r *Runtime) Exec(ctx context.Context, name string, x model.ExecSpec) (int,
 
 // runningTask returns a container's task and what it was made from.
 func (r *Runtime) runningTask(ctx context.Context, name string) (containerd.Task, *oci.Spec, error) {
-	c, err := r.client.LoadContainer(ctx, name)
+	c, err := r.client.LoadContainer(ctx, idOf(name))
 	if errdefs.IsNotFound(err) {
 		return nil, nil, model.NotFound("there is no container %s", name)
 	}

@@ -50,10 +50,9 @@ func (r *Runtime) Ensure(ctx context.Context, img model.Image, progress func(per
 		progress = func(int, string) {}
 	}
 	if img.Digest != "" {
-		have, err := r.image(ctx, img.Digest)
+		have, err := r.used(ctx, img.Digest)
 		switch {
 		case err == nil:
-			r.touch(ctx, img.Digest)
 			img.Config = have.model()
 			return img, nil
 		case model.KindOf(err) != model.KindNotFound:
@@ -67,6 +66,17 @@ func (r *Runtime) Ensure(ctx context.Context, img model.Image, progress func(per
 		return model.Image{}, failure(err, "cannot pull %s", img.Ref)
 	}
 	return model.Image{Ref: img.Ref, Digest: have.digest, Config: have.model()}, nil
+}
+
+// used returns an image that is present, and notes that somebody asked for it.
+func (r *Runtime) used(ctx context.Context, dgst string) (*image, error) {
+	r.keeping.RLock()
+	defer r.keeping.RUnlock()
+	have, err := r.image(ctx, dgst)
+	if err == nil {
+		r.touch(ctx, dgst)
+	}
+	return have, err
 }
 
 // image returns an image that is present.

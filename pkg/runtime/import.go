@@ -2,12 +2,12 @@ package runtime
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/images"
@@ -51,7 +51,7 @@ func (r *Runtime) ingest(ctx context.Context, src io.Reader) (ocispec.Descriptor
 		return ocispec.Descriptor{}, archiveFailure(reader, err)
 	}
 	defer func() { _ = plain.Close() }()
-	store := &importStore{Store: r.client.ContentStore(), prefix: fmt.Sprintf("import-%d-", time.Now().UnixNano())}
+	store := &importStore{Store: r.client.ContentStore(), prefix: "import-" + rand.Text() + "-"}
 	defer store.abort(ctx)
 	index, err := archive.ImportIndex(ctx, store, plain)
 	if err != nil {

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -15,6 +16,7 @@ const namespace = "pandabox"
 // The labels of a container. labelReplica is the whole truth; those after it repeat parts of it, for filters.
 const (
 	labelReplica  = "pandabox/replica" // model.Replica as JSON
+	labelName     = "pandabox/name"
 	labelWorkload = "pandabox/workload"
 	labelEnv      = "pandabox/env"
 	labelRole     = "pandabox/role"
@@ -38,6 +40,7 @@ func containerLabels(spec model.ContainerSpec) (map[string]string, error) {
 	}
 	return map[string]string{
 		labelReplica:  string(r),
+		labelName:     spec.Name,
 		labelWorkload: spec.Replica.WorkloadID,
 		labelEnv:      spec.Replica.EnvID,
 		labelRole:     string(spec.Replica.Role),
@@ -46,13 +49,16 @@ func containerLabels(spec model.ContainerSpec) (map[string]string, error) {
 }
 
 // fromLabels fills what a container's labels say about it.
-func fromLabels(name string, labels map[string]string, created time.Time) (model.Container, error) {
+func fromLabels(id string, labels map[string]string, created time.Time) (model.Container, error) {
+	name := nameOf(id, labels)
 	c := model.Container{Name: name, CreatedAt: created, State: model.ContainerCreated}
 	if err := json.Unmarshal([]byte(labels[labelReplica]), &c.Replica); err != nil {
 		return c, fmt.Errorf("reading labels of %s: %w", name, err)
 	}
 	return c, nil
 }
+
+func nameOf(id string, labels map[string]string) string { return cmp.Or(labels[labelName], id) }
 
 func aliasesOf(labels map[string]string) []string {
 	if labels[labelAliases] == "" {

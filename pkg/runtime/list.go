@@ -78,7 +78,7 @@ func (r *Runtime) found(ctx context.Context, rec containers.Container, t *task.P
 	out := found{Container: c, aliases: aliasesOf(rec.Labels), runtime: rec.Runtime.Name}
 	switch {
 	case t == nil:
-		if r.starting(rec.ID) {
+		if r.starting(c.Name) {
 			break // its Start is under way
 		}
 		// A task that ended while containerd was down is gone with its status.
@@ -88,7 +88,7 @@ func (r *Runtime) found(ctx context.Context, rec containers.Container, t *task.P
 		out.State = model.ContainerRunning
 		out.Pid = int(t.Pid)
 		out.StartedAt = rec.CreatedAt // started as soon as it is made
-		out.Addr, _ = r.net.Lookup(rec.ID)
+		out.Addr, _ = r.net.Lookup(c.Name)
 	case t.Status == task.Status_STOPPED:
 		out.State = model.ContainerExited
 		out.StartedAt = rec.CreatedAt

@@ -58,7 +58,7 @@ func (r *Runtime) removeAll(ctx context.Context, grace time.Duration) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(removeParallel)
 	for _, c := range records {
-		g.Go(func() error { return r.remove(ctx, c.ID, grace) })
+		g.Go(func() error { return r.remove(ctx, nameOf(c.ID, c.Labels), grace) })
 	}
 	return g.Wait()
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/core/images"
+	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/errdefs"
 
 	"github.com/pandabox/pandabox/pkg/model"
@@ -41,17 +42,47 @@ func (r *Runtime) Reclaim(ctx context.Context, keep model.Keep) error {
 		if wanted[img.Name] || time.Since(lastUsed(img)) < r.cfg.ImageGrace {
 			continue
 		}
-		r.images.Delete(img.Name)
-		if err := r.client.ImageService().Delete(ctx, img.Name, images.SynchronousDelete()); err != nil && !errdefs.IsNotFound(err) {
+		if err := r.drop(ctx, img.Name); err != nil {
 			errs = append(errs, fmt.Errorf("removing image %s: %w", img.Name, err))
-			continue
 		}
-		r.log.Info().Str("image", img.Name).Msg("removed an unused image")
 	}
+	errs = append(errs, r.collect(ctx))
 	if err := r.net.Reclaim(ctx, keep.Environments); err != nil {
 		errs = append(errs, fmt.Errorf("removing unused networks: %w", err))
 	}
 	return failure(errors.Join(errs...), "cannot free all the space")
+}
+
+// drop removes an image's record, unless somebody has asked for it meanwhile.
+func (r *Runtime) drop(ctx context.Context, dgst string) error {
+	r.keeping.Lock()
+	defer r.keeping.Unlock()
+	img, err := r.client.ImageService().Get(ctx, dgst)
+	if errdefs.IsNotFound(err) || err == nil && time.Since(lastUsed(img)) < r.cfg.ImageGrace {
+		return nil
+	}
+	if err == nil {
+		r.images.Delete(dgst)
+		err = r.client.ImageService().Delete(ctx, dgst)
+	}
+	if err != nil {
+		return err
+	}
+	r.log.Info().Str("image", dgst).Msg("removed an unused image")
+	return nil
+}
+
+// collect has containerd remove what nothing refers to, and waits for it. Ending a lease is how it is asked to.
+func (r *Runtime) collect(ctx context.Context) error {
+	ls := r.client.LeasesService()
+	lease, err := ls.Create(ctx, leases.WithRandomID(), leases.WithLabel(labelLease, "1"))
+	if err != nil {
+		return fmt.Errorf("freeing space: %w", err)
+	}
+	if err := ls.Delete(ctx, lease, leases.SynchronousDelete); err != nil {
+		return fmt.Errorf("freeing space: %w", err)
+	}
+	return nil
 }
 
 func lastUsed(img images.Image) time.Time {

@@ -50,8 +50,7 @@ func (r *Runtime) withLease(ctx context.Context, fn func(context.Context) error)
 // keep turns content that is complete into an image of ours: it checks it, unpacks it, and records it. ctx carries a
 // lease.
 func (r *Runtime) keep(ctx context.Context, target ocispec.Descriptor) (*image, error) {
-	if have, err := r.image(ctx, target.Digest.String()); err == nil {
-		r.touch(ctx, have.digest)
+	if have, err := r.used(ctx, target.Digest.String()); err == nil {
 		return have, nil
 	}
 	cs := r.client.ContentStore()

@@ -48,13 +48,13 @@ func (r *Runtime) clear(ctx context.Context, name string, grace time.Duration) e
 	if err := r.net.Detach(ctx, name); err != nil {
 		return fmt.Errorf("leaving the network: %w", err)
 	}
-	if err := r.client.ContainerService().Delete(ctx, name); err != nil && !errdefs.IsNotFound(err) {
+	if err := r.client.ContainerService().Delete(ctx, idOf(name)); err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("removing the record: %w", err)
 	}
-	if err := r.client.SnapshotService(snapshotter).Remove(ctx, name); err != nil && !errdefs.IsNotFound(err) {
+	if err := r.client.SnapshotService(snapshotter).Remove(ctx, idOf(name)); err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("removing the file system: %w", err)
 	}
-	if err := os.RemoveAll(filepath.Join(r.cfg.etcDir(), name)); err != nil {
+	if err := os.RemoveAll(filepath.Join(r.cfg.etcDir(), idOf(name))); err != nil {
 		return fmt.Errorf("removing the files: %w", err)
 	}
 	return nil
@@ -62,9 +62,9 @@ func (r *Runtime) clear(ctx context.Context, name string, grace time.Duration) e
 
 // endTask stops the container's processes and deletes the task.
 func (r *Runtime) endTask(ctx context.Context, name string, grace time.Duration) error {
-	c, err := r.client.LoadContainer(ctx, name)
+	c, err := r.client.LoadContainer(ctx, idOf(name))
 	if errdefs.IsNotFound(err) {
-		return r.endOrphan(ctx, name)
+		return r.endOrphan(ctx, idOf(name))
 	}
 	if err != nil {
 		return fmt.Errorf("looking it up: %w", err)
@@ -169,14 +169,14 @@ func (r *Runtime) deleteTask(ctx context.Context, task containerd.Task) error {
 }
 
 // endOrphan deletes a task whose container's record is gone.
-func (r *Runtime) endOrphan(ctx context.Context, name string) error {
+func (r *Runtime) endOrphan(ctx context.Context, id string) error {
 	api := r.client.TaskService()
-	if _, err := api.Kill(ctx, &tasks.KillRequest{ContainerID: name, Signal: uint32(syscall.SIGKILL), All: true}); err != nil {
+	if _, err := api.Kill(ctx, &tasks.KillRequest{ContainerID: id, Signal: uint32(syscall.SIGKILL), All: true}); err != nil {
 		if errdefs.IsNotFound(errgrpc.ToNative(err)) {
 			return nil
 		}
 	}
-	_, err := api.Delete(ctx, &tasks.DeleteTaskRequest{ContainerID: name})
+	_, err := api.Delete(ctx, &tasks.DeleteTaskRequest{ContainerID: id})
 	return ignoreGone(errgrpc.ToNative(err))
 }
 

@@ -30,8 +30,9 @@ type Runtime struct {
 	groups cgroups
 	userns bool
 
-	images  sync.Map // digest → *image, which never changes
-	locks   locks    // by container name
+	images  sync.Map     // digest → *image, which never changes
+	keeping sync.RWMutex // held to look an image up and note its use; held alone to remove one
+	locks   locks        // by container name
 	changes signals
 	lines   *log.Entry // where containerd's client logs to
 

@@ -51,7 +51,7 @@ func userRange(workloadID string) []specs.LinuxIDMapping {
 
 // specFor describes one container to runc. etc holds its hosts and resolv.conf.
 func (r *Runtime) specFor(ctx context.Context, spec model.ContainerSpec, img *image, args []string, etc string) (*specs.Spec, error) {
-	c := &containers.Container{ID: spec.Name}
+	c := &containers.Container{ID: idOf(spec.Name)}
 	opts := []oci.SpecOpts{
 		oci.WithoutRunMount, // an image may bring a /run of its own
 		oci.WithDefaultUnixDevices,

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"regexp"
 	"time"
 
 	runcopts "github.com/containerd/containerd/api/types/runc/options"
@@ -23,16 +22,9 @@ import (
 	"github.com/pandabox/pandabox/pkg/runtime/network"
 )
 
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$`)
-
-const maxName = 76 // containerd's bound of an id
-
 // Start runs a container. It is idempotent by name: a running container of that name is returned as it is, a half-made
 // or ended one is replaced. When it fails, nothing of the container stays.
 func (r *Runtime) Start(ctx context.Context, spec model.ContainerSpec) (model.Container, error) {
-	if !nameForm.MatchString(spec.Name) || len(spec.Name) > maxName {
-		return model.Container{}, fmt.Errorf("starting %q: not a container's name", spec.Name)
-	}
 	ctx, err := r.begin(ctx)
 	if err != nil {
 		return model.Container{}, err
@@ -149,7 +141,7 @@ func (r *Runtime) create(ctx context.Context, spec model.ContainerSpec, img *ima
 		return nil, "", err
 	}
 	labels[containerd.StopSignalLabel] = img.config.StopSignal
-	c, err := r.client.NewContainer(ctx, spec.Name,
+	c, err := r.client.NewContainer(ctx, idOf(spec.Name),
 		containerd.WithSpec(s),
 		containerd.WithContainerLabels(labels),
 		containerd.WithRuntime(r.parts.Shim, &runcopts.Options{BinaryName: r.parts.Runc, Root: r.cfg.runcRoot()}),
@@ -171,7 +163,7 @@ func (r *Runtime) withSnapshot(spec model.ContainerSpec, img *image) containerd.
 			ids := userRange(spec.Replica.WorkloadID)
 			opts = append(opts, containerd.WithUserNSRemapperLabels(ids, ids))
 		}
-		_, err := client.SnapshotService(snapshotter).Prepare(ctx, spec.Name, img.chain, opts...)
+		_, err := client.SnapshotService(snapshotter).Prepare(ctx, idOf(spec.Name), img.chain, opts...)
 		switch {
 		case errdefs.IsNotFound(err):
 			r.images.Delete(img.digest)
@@ -179,7 +171,7 @@ func (r *Runtime) withSnapshot(spec model.ContainerSpec, img *image) containerd.
 		case err != nil:
 			return fmt.Errorf("preparing the file system: %w", err)
 		}
-		c.Snapshotter, c.SnapshotKey, c.Image = snapshotter, spec.Name, img.digest
+		c.Snapshotter, c.SnapshotKey, c.Image = snapshotter, idOf(spec.Name), img.digest
 		return nil
 	}
 }

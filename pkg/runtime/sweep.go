@@ -16,7 +16,7 @@ import (
 func (r *Runtime) sweep(ctx context.Context, all []found) {
 	have := make(map[string]bool, len(all))
 	for _, c := range all {
-		have[c.Name] = true
+		have[c.Name], have[idOf(c.Name)] = true, true
 	}
 	if err := r.sweepSnapshots(ctx, have); err != nil {
 		r.log.Warn().Err(err).Msg("removing file systems of no container")

@@ -31,7 +31,7 @@ func (r *Runtime) Wait(ctx context.Context, name string) (model.Exit, error) {
 			return c.Exit, nil
 		case err == nil && c.State == model.ContainerRunning:
 			bounded, cancel := context.WithTimeout(turn, lookAgain)
-			_, _ = r.client.TaskService().Wait(bounded, &tasks.WaitRequest{ContainerID: name}) // whatever it says, look again
+			_, _ = r.client.TaskService().Wait(bounded, &tasks.WaitRequest{ContainerID: idOf(name)}) // whatever it says, look again
 			cancel()
 		}
 		if err := pauseFor(ctx, 10*time.Millisecond); err != nil {
@@ -42,7 +42,7 @@ func (r *Runtime) Wait(ctx context.Context, name string) (model.Exit, error) {
 
 // one returns one container.
 func (r *Runtime) one(ctx context.Context, name string) (found, error) {
-	rec, err := r.client.ContainerService().Get(ctx, name)
+	rec, err := r.client.ContainerService().Get(ctx, idOf(name))
 	if errdefs.IsNotFound(err) {
 		return found{}, model.NotFound("there is no container %s", name)
 	}
@@ -50,7 +50,7 @@ func (r *Runtime) one(ctx context.Context, name string) (found, error) {
 		return found{}, failure(err, "cannot look up container %s", name)
 	}
 	var process *task.Process
-	resp, err := r.client.TaskService().Get(ctx, &tasks.GetRequest{ContainerID: name})
+	resp, err := r.client.TaskService().Get(ctx, &tasks.GetRequest{ContainerID: idOf(name)})
 	switch err = errgrpc.ToNative(err); {
 	case err == nil:
 		process = resp.Process

@@ -3,6 +3,7 @@ package runtimetest
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,6 +54,7 @@ func TestConformance(t *testing.T, fresh func(t *testing.T) Subject) {
 		{"images are ensured offline", ensureOffline},
 		{"reclaim keeps what is used", reclaimKeeps},
 		{"forget waits for containers", forgetWaits},
+		{"any name will do", anyName},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) { c.run(t, fresh(t)) })
@@ -350,5 +352,28 @@ func forgetWaits(t *testing.T, s Subject) {
 		if err := s.Images.Forget(t.Context(), "w1"); err != nil {
 			t.Errorf("forgetting: %v", err)
 		}
+	}
+}
+
+// anyName uses the longest names the model allows, and dashes in a row.
+func anyName(t *testing.T, s Subject) {
+	img := s.Image(t, ImageSpec{})
+	spec := replica(img, 100, "/app", "exit", "3")
+	spec.Replica.WorkloadID = "w-06h0b39jenxj7jfp1v6g"
+	spec.Replica.Release, spec.Replica.Generation = 12345, 678
+	spec.Replica.Process = "a--" + strings.Repeat("b", 37)
+	spec.Name = spec.Replica.Name()
+	mustStart(t, s, spec)
+	if e := wait(t, s, spec.Name); e.Code != 3 {
+		t.Errorf("waited for %+v", e)
+	}
+	if all := mustList(t, s); len(all) != 1 || all[0].Name != spec.Name || all[0].Replica != spec.Replica {
+		t.Errorf("listed %+v", all)
+	}
+	if err := s.Runtime.Remove(t.Context(), spec.Name, 0); err != nil {
+		t.Error(err)
+	}
+	if all := mustList(t, s); len(all) != 0 {
+		t.Errorf("listed %+v", all)
 	}
 }
