@@ -93,6 +93,9 @@ func newRoot(config Config) (*shell, *cobra.Command) {
 			if err := cmd.ValidateFlagGroups(); err != nil {
 				return flagError(cmd, err)
 			}
+			if d, err := cmd.Flags().GetDuration("timeout"); err == nil && cmd.Flags().Changed("timeout") && d <= 0 {
+				return model.Invalid("--timeout %s is no time to wait", d).WithHint("leave it out to wait to the end, or add --detach not to wait")
+			}
 			return nil
 		},
 	}
@@ -118,6 +121,7 @@ func newRoot(config Config) (*shell, *cobra.Command) {
 		}
 	}
 	root.AddCommand(aliases(sh)...)
+	ownCompletion(root)
 	for _, c := range config.Extra {
 		if c.GroupID == "" && !c.Hidden {
 			c.GroupID = "box"

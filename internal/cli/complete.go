@@ -13,6 +13,21 @@ import (
 // completionTime bounds a question to the box while somebody waits with a finger on the tab key.
 const completionTime = 2 * time.Second
 
+// ownCompletion adds cobra's command completion, with this program's own way to refuse arguments.
+func ownCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() != "completion" {
+			continue
+		}
+		c.Args, c.RunE = nothing, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		c.Short = "Print the script that completes commands in a shell"
+		for _, shell := range c.Commands() {
+			shell.Args = nothing
+		}
+	}
+}
+
 type completer = func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective)
 
 // complete gives a flag its completion. The flag is there, so that it cannot fail.

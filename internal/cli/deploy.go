@@ -68,7 +68,7 @@ func (sh *shell) runDeploy(ctx context.Context, image, message string, w waiting
 		sh.say("  → %s, %s", ref.App, ref.Env)
 	}
 	what := model.Image{Ref: image}
-	if isArchive(image, base) {
+	if isArchive(image) {
 		if what, err = sh.upload(ctx, c, image, base); err != nil {
 			return err
 		}

@@ -18,13 +18,9 @@ import (
 )
 
 // isArchive tells whether image names something on this machine rather than in a registry.
-func isArchive(image, dir string) bool {
+func isArchive(image string) bool {
 	return image == "-" || strings.HasPrefix(image, "./") || strings.HasPrefix(image, "../") || filepath.IsAbs(image) ||
-		hasAnySuffix(image, ".tar", ".tar.gz", ".tgz") && exists(filepath.Join(dir, image))
-}
-
-func hasAnySuffix(s string, suffixes ...string) bool {
-	return slices.ContainsFunc(suffixes, func(suffix string) bool { return strings.HasSuffix(s, suffix) })
+		slices.Contains([]string{".tar", ".tgz", ".gz"}, filepath.Ext(image))
 }
 
 // upload streams an image archive to the box.
