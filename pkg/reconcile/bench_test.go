@@ -44,6 +44,7 @@ func crowd(b *testing.B, n int) (*Controller, []model.Container) {
 		c.decide(w, now)
 		w.pending = nil
 	}
+	clear(c.unsaved)
 	clear(c.dirty)
 	c.publish(b.Context(), now)
 	return c, containers

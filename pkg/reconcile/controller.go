@@ -35,19 +35,20 @@ type Controller struct {
 	// What follows belongs to Run's goroutine.
 
 	workloads map[string]*workload
-	order     []string // ids of workloads, sorted; nil: to be made again
-	dirty     map[string]*workload
-	touched   map[string]uint64 // by container: when an operation of ours last changed it; busy while one does
+	order     []string             // ids of workloads, sorted; nil: to be made again
+	dirty     map[string]*workload // to be planned in this pass
+	unsaved   map[string]*workload // with something to be written
+	wakeAt    time.Time            // no workload has to be planned before, for want of anything else
+	touched   map[string]uint64    // by container: when an operation of ours last changed it; busy while one does
 	haveState bool
 	haveList  bool
 	readAt    time.Time // when the newest snapshot was read
 
-	table     []model.Route
-	moved     bool // a workload has more or fewer routes than its place in the table
-	changed   bool // the table differs from the one published last
-	published bool
-	retryAt   time.Time // of publishing
-	tries     int
+	table   []model.Route
+	moved   bool      // a workload has more or fewer routes than its place in the table
+	changed bool      // the table differs from the one published last
+	retryAt time.Time // of publishing
+	tries   int
 
 	recording    bool
 	recordAt     time.Time // no attempt before, after one that failed
@@ -71,7 +72,7 @@ func New(cfg Config) (*Controller, error) {
 		inbox: make(chan func(), 256), reread: make(chan struct{}, 1), relist: make(chan struct{}, 1), ready: make(chan struct{}),
 		starts: make(places, cfg.Limits.Starts), pulls: make(places, cfg.Limits.Pulls), checks: make(places, 2*cfg.Limits.Starts),
 		probes:    make(places, cfg.Limits.Probes),
-		workloads: map[string]*workload{}, dirty: map[string]*workload{}, touched: map[string]uint64{},
+		workloads: map[string]*workload{}, dirty: map[string]*workload{}, unsaved: map[string]*workload{}, touched: map[string]uint64{},
 	}, nil
 }
 
@@ -152,20 +153,17 @@ func (c *Controller) decide(w *workload, now time.Time) decision {
 	c.tell(w, &d)
 	w.dw, w.wake = d.desired, d.wake
 	w.mem.removed = w.mem.removed || d.update.Removed
+	if !w.wake.IsZero() && (c.wakeAt.IsZero() || w.wake.Before(c.wakeAt)) {
+		c.wakeAt = w.wake
+	}
 	if u := d.update; u.Status != nil || intent(&u) {
-		if w.pending == nil {
-			w.since = now
-		}
-		w.pending = merge(w.pending, &u)
+		c.save(w, &u, now)
 	}
 	if !equalRoutes(w.routes, d.routes) {
 		c.moved = c.moved || len(w.routes) != len(d.routes)
 		w.routes = d.routes
 		c.changed = true
 		if !c.moved {
-			if c.published { // the table is the router's too
-				c.table, c.published = slices.Clone(c.table), false
-			}
 			copy(c.table[w.at:], w.routes)
 		}
 	}
@@ -211,7 +209,7 @@ func (c *Controller) publish(ctx context.Context, now time.Time) {
 	if c.tries > 0 { // removals were held back
 		c.dirtyAll()
 	}
-	c.changed, c.published, c.tries, c.retryAt = false, true, 0, time.Time{}
+	c.changed, c.tries, c.retryAt = false, 0, time.Time{}
 	if first {
 		close(c.ready)
 	}
@@ -349,10 +347,7 @@ func (c *Controller) resolved(w *workload, releaseID string, image model.Image) 
 		w.dw.Good = fill(w.dw.Good)
 	}
 	if !known {
-		if w.pending == nil {
-			w.since = c.clock.Now()
-		}
-		w.pending = merge(w.pending, &model.WorkloadUpdate{WorkloadID: w.id, ReleaseID: releaseID, Image: &image})
+		c.save(w, &model.WorkloadUpdate{WorkloadID: w.id, ReleaseID: releaseID, Image: &image}, c.clock.Now())
 	}
 }
 
@@ -402,17 +397,14 @@ func (c *Controller) next() time.Time {
 	if len(c.dirty) > 0 {
 		return c.clock.Now()
 	}
-	for _, w := range c.workloads {
-		sooner(w.wake)
-		if w.pending != nil && !c.recording {
-			due := w.since.Add(statusDelay)
-			if intent(w.pending) {
-				due = w.since
+	sooner(c.wakeAt)
+	if !c.recording {
+		for _, w := range c.unsaved {
+			if due := w.due(); due.Before(c.recordAt) {
+				sooner(c.recordAt)
+			} else {
+				sooner(due)
 			}
-			if due.Before(c.recordAt) {
-				due = c.recordAt
-			}
-			sooner(due)
 		}
 	}
 	sooner(c.retryAt)
@@ -425,9 +417,17 @@ func (c *Controller) next() time.Time {
 // expire has the workloads planned whose time has come.
 func (c *Controller) expire() {
 	now := c.clock.Now()
+	if c.wakeAt.IsZero() || c.wakeAt.After(now) {
+		return
+	}
+	c.wakeAt = time.Time{}
 	for _, w := range c.workloads {
-		if !w.wake.IsZero() && !w.wake.After(now) {
+		switch {
+		case w.wake.IsZero():
+		case !w.wake.After(now):
 			c.touch(w)
+		case c.wakeAt.IsZero() || w.wake.Before(c.wakeAt):
+			c.wakeAt = w.wake
 		}
 	}
 }
@@ -460,6 +460,7 @@ func (c *Controller) drop(w *workload) {
 	}
 	delete(c.workloads, w.id)
 	delete(c.dirty, w.id)
+	delete(c.unsaved, w.id)
 	c.order, c.moved = nil, true
 }
 

@@ -84,6 +84,7 @@ func (c *Controller) wanted(s snapshot) {
 			w.stale = true
 		case dw == nil && w.dw.Workload.ID != "":
 			w.dw, w.pending = model.DesiredWorkload{}, nil
+			delete(c.unsaved, id)
 			c.touch(w)
 		case dw != nil && w.stale && w.adopt(dw, s.at):
 			c.touch(w)

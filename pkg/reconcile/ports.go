@@ -35,7 +35,7 @@ type Images interface {
 type Router interface {
 	// Publish replaces the whole route table at once. Routes that cannot be served are left out and listed in an error
 	// whose first *model.Error is of KindInvalid or KindConflict; all others are in force then. After any other error
-	// the table is as it was before.
+	// the table is as it was before. The slice is lent for the call; what its routes point to never changes.
 	Publish(ctx context.Context, routes []model.Route) error
 	// Drain returns once no request is in flight to the containers named. When the deadline of ctx passes it may cut what
 	// is left; when ctx is canceled it cuts nothing.

@@ -3,6 +3,8 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/pandabox/pandabox/pkg/model"
@@ -11,25 +13,34 @@ import (
 // statusDelay is how long a change of status alone may wait, so that many are written in one transaction.
 const statusDelay = 100 * time.Millisecond
 
+// save has an update written with the next batch.
+func (c *Controller) save(w *workload, u *model.WorkloadUpdate, now time.Time) {
+	if w.pending == nil {
+		w.since = now
+	}
+	w.pending = merge(w.pending, u)
+	c.unsaved[w.id] = w
+}
+
 // record begins to write what was decided, unless a write is under way.
 func (c *Controller) record(ctx context.Context, now time.Time) {
 	if c.recording || now.Before(c.recordAt) {
 		return
 	}
 	due := false
-	for _, w := range c.workloads {
-		due = due || w.pending != nil && (intent(w.pending) || !now.Before(w.since.Add(statusDelay)))
+	for _, w := range c.unsaved {
+		due = due || !now.Before(w.due())
 	}
 	if !due {
 		return
 	}
-	var batch []model.WorkloadUpdate
-	for _, id := range c.sorted() {
-		if w := c.workloads[id]; w.pending != nil {
-			w.inflight, w.pending = w.pending, nil
-			batch = append(batch, *w.inflight)
-		}
+	batch := make([]model.WorkloadUpdate, 0, len(c.unsaved))
+	for _, id := range slices.Sorted(maps.Keys(c.unsaved)) {
+		w := c.unsaved[id]
+		w.inflight, w.pending = w.pending, nil
+		batch = append(batch, *w.inflight)
 	}
+	clear(c.unsaved)
 	c.recording = true
 	c.wg.Go(func() {
 		failed, err := c.write(ctx, batch)
@@ -82,6 +93,7 @@ func (c *Controller) recorded(batch []model.WorkloadUpdate, failed map[string]bo
 		w.inflight = nil
 		if failed[u.WorkloadID] {
 			w.pending = merge(was, w.pending)
+			c.unsaved[w.id] = w
 			continue
 		}
 		w.statusAt = at

@@ -52,6 +52,14 @@ func (w *workload) adopt(dw *model.DesiredWorkload, at uint64) bool {
 	return true
 }
 
+// due returns when what was decided should be written.
+func (w *workload) due() time.Time {
+	if intent(w.pending) {
+		return w.since
+	}
+	return w.since.Add(statusDelay)
+}
+
 // empty tells whether there is nothing left to do for a workload nobody knows.
 func (w *workload) empty() bool { return w.dw.Workload.ID == "" && len(w.seen) == 0 && len(w.ops) == 0 }
 
