@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"io"
+	"log"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -61,7 +63,7 @@ func TestBackup(t *testing.T) {
 // TestRegistry pulls from a registry, notices what is not there, and deploys by digest after the tag has moved.
 func TestRegistry(t *testing.T) {
 	w := start(t)
-	s := httptest.NewServer(registry.New())
+	s := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(s.Close)
 	repo := strings.TrimPrefix(s.URL, "http://") + "/shop/web"
 	push(t, archive(t, nil), repo+":1")
