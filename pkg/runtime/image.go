@@ -49,11 +49,15 @@ func (r *Runtime) Ensure(ctx context.Context, img model.Image, progress func(per
 	if progress == nil {
 		progress = func(int, string) {}
 	}
-	if img.Digest != "" {
-		have, err := r.used(ctx, img.Digest)
+	pinned := img.Digest
+	if pinned == "" { // a reference by digest may be here already
+		_, pinned, _ = strings.Cut(img.Ref, "@")
+	}
+	if pinned != "" {
+		have, err := r.used(ctx, pinned)
 		switch {
 		case err == nil:
-			img.Config = have.model()
+			img.Digest, img.Config = pinned, have.model()
 			return img, nil
 		case model.KindOf(err) != model.KindNotFound:
 			return model.Image{}, err
