@@ -122,7 +122,7 @@ func checkDisk(dir string) api.Check {
 	if err := syscall.Statfs(dir, &st); err != nil {
 		return api.Check{Name: "disk", Detail: fmt.Sprintf("%s cannot be looked at: %v", dir, err), Hint: "use sudo"}
 	}
-	free, total := int64(st.Bavail)*int64(st.Bsize), int64(st.Blocks)*int64(st.Bsize)
+	free, total := int64(st.Bavail)*int64(st.Bsize), int64(st.Blocks)*int64(st.Bsize) //nolint:unconvert // its type differs between systems
 	c := api.Check{Name: "disk", OK: free >= minFree, Detail: fmt.Sprintf("%s free of %s at %s", size(free), size(total), dir)}
 	if !c.OK {
 		c.Hint = "make room: du -xh " + dir + " | sort -h | tail"

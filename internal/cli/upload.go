@@ -106,6 +106,7 @@ func packFolder(dir string) *folderTar {
 	return f
 }
 
+// Close ends the making of the archive and waits for it.
 func (f *folderTar) Close() error {
 	err := f.PipeReader.Close()
 	<-f.made

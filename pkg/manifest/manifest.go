@@ -50,7 +50,6 @@ func DefaultVolume() model.Mount { return model.Mount{Volume: "storage", Path: "
 
 // Load reads the files of a folder. A folder with none gives a Manifest of defaults.
 func Load(dir string) (*Manifest, error) {
-	m := &Manifest{}
 	procfile, err := readFile(dir, ProcfileName)
 	if err != nil {
 		return nil, err
@@ -65,7 +64,8 @@ func Load(dir string) (*Manifest, error) {
 			return nil, err
 		}
 	}
-	if m, err = parse(doc, processes); err != nil {
+	m, err := parse(doc, processes)
+	if err != nil {
 		return nil, err
 	}
 	if doc != nil {

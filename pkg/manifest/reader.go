@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -220,5 +219,5 @@ func kindOf(v any) string {
 	case map[string]any:
 		return "a table"
 	}
-	return fmt.Sprintf("a date or time")
+	return "a date or time"
 }
