@@ -7,20 +7,12 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/pandabox/pandabox/pkg/api"
-	"github.com/pandabox/pandabox/pkg/model"
 )
 
 // FromNow makes Events begin with the next event.
 const FromNow = ^uint64(0)
-
-// Bounds of the pause between two attempts to connect.
-const (
-	minPause = 200 * time.Millisecond
-	maxPause = 5 * time.Second
-)
 
 // Events gives every event of the org after seq to yield, oldest first, until ctx ends, which is an error of
 // KindCanceled, or until yield fails, whose error it returns as it is. after 0 begins with the oldest kept, FromNow with
@@ -32,35 +24,16 @@ func (c *Client) Events(ctx context.Context, after uint64, yield func(api.Event)
 
 // events is Events; connected, unless nil, is called each time a connection stands and before its first event.
 func (c *Client) events(ctx context.Context, after uint64, connected func() error, yield func(api.Event) error) error {
-	pause, was := minPause, false
-	for {
-		err := c.follow(ctx, &after, func() error {
-			pause, was = minPause, true
+	return c.persist(ctx, func(stands func()) error {
+		return c.follow(ctx, &after, func() error {
+			stands()
 			if connected == nil {
 				return nil
 			}
 			return connected()
 		}, yield)
-		var stop *stopped
-		if errors.As(err, &stop) {
-			return stop.err
-		}
-		if k := model.KindOf(err); !was || k != model.KindUnavailable && k != model.KindRateLimited {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return c.failed(ctx, ctx.Err())
-		case <-time.After(pause):
-		}
-		pause = min(2*pause, maxPause)
-	}
+	})
 }
-
-// stopped carries an error of the caller's own function.
-type stopped struct{ err error }
-
-func (s *stopped) Error() string { return s.err.Error() }
 
 // follow reads one connection's events and moves after along.
 func (c *Client) follow(ctx context.Context, after *uint64, connected func() error, yield func(api.Event) error) error {

@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,24 +22,36 @@ import (
 const maxRecord = 1 << 20
 
 // Logs gives the lines q chooses to yield, oldest first. With q.Follow it goes on until ctx ends, which is an error of
-// KindCanceled, or until yield fails, whose error it returns as it is.
+// KindCanceled, or until yield fails, whose error it returns as it is. A connection that breaks while following is made
+// anew and goes on behind the last line; what an app prints meanwhile is kept by the box.
 func (c *Client) Logs(ctx context.Context, r Ref, q api.LogQuery, yield func(model.LogLine) error) error {
-	v := url.Values{"tail": {strconv.Itoa(q.Tail)}}
-	set := func(name, value string, when bool) {
-		if when {
-			v.Set(name, value)
+	if !q.Follow {
+		err := c.readLogs(ctx, r, q, func() {}, yield)
+		var stop *stopped
+		if errors.As(err, &stop) {
+			return stop.err
 		}
+		return err
 	}
-	set("process", q.Process, q.Process != "")
-	set("release", strconv.Itoa(q.Release), q.Release != 0)
-	set("container", q.Container, q.Container != "")
-	set("since", q.Since.UTC().Format(time.RFC3339Nano), !q.Since.IsZero())
-	set("follow", "true", q.Follow)
-	res, err := c.open(ctx, call{method: http.MethodGet, path: c.workload(r, "logs"), query: v})
+	var seen tail
+	return c.persist(ctx, func(stands func()) error {
+		return c.readLogs(ctx, r, seen.after(q), stands, func(l model.LogLine) error {
+			if seen.add(l) {
+				return yield(l)
+			}
+			return nil
+		})
+	})
+}
+
+// readLogs reads over one connection. What yield and the box itself say is a *stopped.
+func (c *Client) readLogs(ctx context.Context, r Ref, q api.LogQuery, stands func(), yield func(model.LogLine) error) error {
+	res, err := c.open(ctx, call{method: http.MethodGet, path: c.workload(r, "logs"), query: logQuery(q)})
 	if err != nil {
 		return err
 	}
 	defer func() { _ = res.Body.Close() }()
+	stands()
 	lines := bufio.NewScanner(res.Body)
 	lines.Buffer(make([]byte, 0, 64<<10), maxRecord)
 	for lines.Scan() {
@@ -54,15 +68,62 @@ func (c *Client) Logs(ctx context.Context, r Ref, q api.LogQuery, yield func(mod
 			return rec.Problem.Err()
 		case rec.LogLine != nil:
 			if err := yield(*rec.LogLine); err != nil {
-				return err
+				return &stopped{err}
 			}
 		}
 	}
-	if err := lines.Err(); err != nil {
+	err = lines.Err()
+	if err == nil && q.Follow {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
 		return c.failed(ctx, fmt.Errorf("reading the log: %w", err))
 	}
-	if q.Follow {
-		return c.failed(ctx, fmt.Errorf("following the log: %w", io.ErrUnexpectedEOF))
-	}
 	return nil
+}
+
+func logQuery(q api.LogQuery) url.Values {
+	v := url.Values{"tail": {strconv.Itoa(max(q.Tail, -1))}}
+	set := func(name, value string, when bool) {
+		if when {
+			v.Set(name, value)
+		}
+	}
+	set("process", q.Process, q.Process != "")
+	set("release", strconv.Itoa(q.Release), q.Release != 0)
+	set("container", q.Container, q.Container != "")
+	set("since", q.Since.UTC().Format(time.RFC3339Nano), !q.Since.IsZero())
+	set("follow", "true", q.Follow)
+	return v
+}
+
+// tail remembers where a log was left: the time of the newest line, and every line of that time.
+type tail struct {
+	at    time.Time
+	lines []model.LogLine
+	known []model.LogLine // lines that the connection of now repeats
+}
+
+// after returns q for going on where the log was left, over a new connection.
+func (t *tail) after(q api.LogQuery) api.LogQuery {
+	if !t.at.IsZero() {
+		q.Since, q.Tail = t.at, -1
+		t.known = slices.Clone(t.lines)
+	}
+	return q
+}
+
+// add remembers l and tells whether it is new. Lines of several containers need not come in order.
+func (t *tail) add(l model.LogLine) bool {
+	if i := slices.Index(t.known, l); i >= 0 {
+		t.known = slices.Delete(t.known, i, i+1)
+		return false
+	}
+	if l.At.After(t.at) {
+		t.at, t.lines = l.At, t.lines[:0]
+	}
+	if l.At.Equal(t.at) {
+		t.lines = append(t.lines, l)
+	}
+	return true
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/pandabox/pandabox/pkg/api"
 	"github.com/pandabox/pandabox/pkg/client"
@@ -229,6 +230,82 @@ func TestFollowedLogEndsWithItsReader(t *testing.T) {
 	cancel()
 	wantKind(t, <-res, model.KindCanceled)
 	<-ended
+}
+
+// TestFollowedLogGoesOnWhereItBroke cuts the wire between lines that share their moment.
+func TestFollowedLogGoesOnWhereItBroke(t *testing.T) {
+	b := newBox(t)
+	if _, err := b.root().CreateDeploy(t.Context(), shop, api.NewDeploy{Image: image}); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now().UTC()
+	line := func(i int) model.LogLine { // three at a time, two of them the same
+		return model.LogLine{At: began.Add(time.Duration(i/3) * time.Second), Text: fmt.Sprint(i / 3 * 3 / (1 + i%3/2))}
+	}
+	var mu sync.Mutex
+	printed := 0
+	b.logs.read = func(ctx context.Context, q model.LogQuery, yield func(model.LogLine) error) error {
+		for i := 0; ; {
+			mu.Lock()
+			n := printed
+			mu.Unlock()
+			for ; i < n; i++ {
+				if l := line(i); !l.At.Before(q.Since) {
+					if err := yield(l); err != nil {
+						return err
+					}
+				}
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}
+	w := newWire(t, b.tls.Listener.Addr().String())
+	c, err := client.New(client.Config{Address: "https://" + w.addr, Token: b.token(model.DefaultOrg, model.RoleMember), CA: b.ca})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	got := make(chan model.LogLine, 100)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- c.Logs(ctx, shop, api.LogQuery{Follow: true, Tail: -1}, func(l model.LogLine) error { got <- l; return nil })
+	}()
+	next := 0
+	show := func(n int) {
+		mu.Lock()
+		printed += n
+		mu.Unlock()
+	}
+	take := func(n int) {
+		t.Helper()
+		for range n {
+			if l := <-got; l != line(next) {
+				t.Fatalf("got %+v, want %+v", l, line(next))
+			}
+			next++
+		}
+	}
+	show(4)
+	take(4)
+	for range 4 {
+		w.cut()
+		show(3)
+		w.mend()
+		take(3)
+		show(1)
+		take(1)
+	}
+	if len(got) != 0 {
+		t.Errorf("%d lines came twice", len(got))
+	}
+	cancel()
+	wantKind(t, <-ended, model.KindCanceled)
 }
 
 // wire forwards connections to a box until it is cut.
