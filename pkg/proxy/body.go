@@ -45,7 +45,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		p = p[:b.left+1] // one more, to see whether there is more
 	}
 	n, err := b.body.Read(p)
-	if err == io.EOF || b.h2 {
+	if errors.Is(err, io.EOF) || b.h2 {
 		b.set = time.Time{}
 		_ = b.rc.SetReadDeadline(time.Time{}) // it would strike while the answer is awaited
 	}
@@ -56,7 +56,7 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 		}
 		b.left -= int64(n)
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = errors.Join(errClient, err)
 	}
 	b.err = err

@@ -31,7 +31,7 @@ const (
 
 func kindOf(r *http.Request) kind {
 	switch {
-	case r.ProtoMajor == 1 && upgradeOf(r.Header) != "":
+	case r.ProtoMajor == 1 && r.ContentLength == 0 && upgradeOf(r.Header) != "" && !strings.EqualFold(upgradeOf(r.Header), "h2c"):
 		return kindUpgrade
 	case r.ProtoMajor >= 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc"):
 		return kindGRPC

@@ -147,6 +147,12 @@ var oracleCases = []oracleCase{
 	{name: "lengths that differ", send: get, script: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nhello", check: isBadGateway},
 	{name: "switches unasked", send: get, script: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", check: isBadGateway},
 	{name: "answer with both lengths", framing: true, send: get, script: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
+	{name: "upgrade with a body", send: "POST / HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 5\r\n\r\nhello", handler: echo,
+		seen: func(t *testing.T, got, _ message) {
+			if got.Body != "hello" || got.Header.Get("Upgrade") != "" { // httputil.ReverseProxy passes the wish on
+				t.Errorf("got %+v", got)
+			}
+		}},
 	{name: "upgrade refused", send: "GET / HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", handler: answer(403, nil, "no")},
 }
 
@@ -291,8 +297,8 @@ func converse(t *testing.T, addr string, tt oracleCase) message {
 			m.Err = err.Error()
 			return m
 		}
-		if res.StatusCode < 200 && res.StatusCode != 101 {
-			if res.StatusCode != 100 {
+		if res.StatusCode < 200 && res.StatusCode != http.StatusSwitchingProtocols {
+			if res.StatusCode != http.StatusContinue {
 				m.Info = append(m.Info, fmt.Sprint(res.StatusCode, ignored(res.Header)))
 			}
 			continue

@@ -74,7 +74,7 @@ func TestHTTPVersions(t *testing.T) {
 			t.Errorf("%s: a body of unknown length: %q", want, got)
 		}
 		// an answer that comes before a body that does not end
-		if res := do(t, c, "POST", "https://early.localhost/", endless{t.Context()}); res.StatusCode != 403 {
+		if res := do(t, c, "POST", "https://early.localhost/", endless{t.Context()}); res.StatusCode != http.StatusForbidden {
 			t.Errorf("%s: an early answer: %d", want, res.StatusCode)
 		}
 	}
@@ -119,7 +119,7 @@ func dialSocket(t testing.TB, p *Proxy, url string) *websocket.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.CloseNow() })
-	if c.Subprotocol() != "echo" || res.StatusCode != 101 {
+	if c.Subprotocol() != "echo" || res.StatusCode != http.StatusSwitchingProtocols {
 		t.Errorf("%d, subprotocol %q", res.StatusCode, c.Subprotocol())
 	}
 	return c

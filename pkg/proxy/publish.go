@@ -62,7 +62,14 @@ func (p *Proxy) forgetGone() {
 // Drain waits until no request, stream or WebSocket is in flight to the replicas of these names. When the deadline of
 // ctx passes first, what is left is cut, and the error says how much that was. When ctx is canceled nothing is cut.
 func (p *Proxy) Drain(ctx context.Context, names []string) error {
-	return drain(ctx, p.named(names))
+	backends := p.named(names)
+	if waitIdle(ctx, backends) {
+		return nil
+	}
+	if errors.Is(context.Cause(ctx), context.Canceled) {
+		return fmt.Errorf("draining: %w", context.Cause(ctx)) // called off: the replica is wanted again
+	}
+	return cut(ctx, backends)
 }
 
 // named returns the backends of these names, those that have left the table included.
@@ -90,14 +97,16 @@ func (p *Proxy) named(names []string) []*backend {
 // cutGrace bounds how long a cut request may take to notice.
 const cutGrace = 5 * time.Second
 
-// drain waits for backends to be idle, cuts what is left when ctx ends, and waits for that too.
+// drain waits for backends to be idle and cuts what is left when ctx ends.
 func drain(ctx context.Context, backends []*backend) error {
 	if waitIdle(ctx, backends) {
 		return nil
 	}
-	if errors.Is(context.Cause(ctx), context.Canceled) {
-		return fmt.Errorf("draining: %w", context.Cause(ctx)) // called off: the replica is wanted again
-	}
+	return cut(ctx, backends)
+}
+
+// cut ends what is in flight to backends, now that ctx has ended, and waits for that.
+func cut(ctx context.Context, backends []*backend) error {
 	left := busy(backends)
 	for _, b := range backends {
 		b.cutAll()

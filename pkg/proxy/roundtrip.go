@@ -102,7 +102,7 @@ func (x *exchange) over(u *upstream) (err error) {
 	if err != nil && u.why.Load() != nil {
 		return *u.why.Load()
 	} // any other error of writing: there may be an answer all the same
-	res, err := x.readHeader(u)
+	res, err := x.readHeader(u) //nolint:bodyclose // its body is u itself, which is given back or closed above
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func TestPublishUnderLoad(t *testing.T) {
 				}
 				got, err := io.ReadAll(res.Body)
 				_ = res.Body.Close()
-				if res.StatusCode != 200 || err != nil || string(got) != fmt.Sprint(len(body)) {
+				if res.StatusCode != http.StatusOK || err != nil || string(got) != fmt.Sprint(len(body)) {
 					t.Errorf("%s %s: %d %q %v", method, url, res.StatusCode, got, err)
 					failed.Add(1)
 				}
@@ -160,6 +160,11 @@ func TestDrainCutsWhatIsLeft(t *testing.T) {
 		t.Error("the client was not told that the answer is not whole")
 	}
 	<-left
+	called, off := context.WithCancel(t.Context())
+	off()
+	if err := p.Drain(called, []string{"b-1"}); err != nil {
+		t.Errorf("draining what is idle: %v", err)
+	}
 	if err := p.Drain(t.Context(), []string{"b-1", "never-was"}); err != nil {
 		t.Errorf("draining again: %v", err)
 	}
@@ -180,7 +185,7 @@ func TestDeadReplicaIsLeftOut(t *testing.T) {
 		if i%2 == 1 { // nothing has been sent when connecting fails
 			method, body = "POST", strings.Repeat("x", i*1000)
 		}
-		if res := do(t, c, method, "http://a.localhost/", strings.NewReader(body)); res.StatusCode != 200 {
+		if res := do(t, c, method, "http://a.localhost/", strings.NewReader(body)); res.StatusCode != http.StatusOK {
 			t.Fatalf("request %d: %d", i, res.StatusCode)
 		}
 	}
@@ -267,7 +272,7 @@ func TestClosedWhileIdle(t *testing.T) {
 	publish(t, p, plain(serving("a.localhost", model.Backend{Name: "b", Addr: netip.MustParseAddrPort(ln.Addr().String())})))
 	c := client(t, p)
 	for range 5 {
-		if res := do(t, c, "POST", "http://a.localhost/", strings.NewReader("x")); res.StatusCode != 200 {
+		if res := do(t, c, "POST", "http://a.localhost/", strings.NewReader("x")); res.StatusCode != http.StatusOK {
 			t.Fatalf("%d", res.StatusCode)
 		}
 		<-closed
@@ -335,7 +340,7 @@ func TestBodyLimit(t *testing.T) {
 			}
 		}
 	}
-	if res := do(t, c, "POST", "https://free.localhost/", io.LimitReader(rand.Reader, 120<<20)); res.StatusCode != 200 || got.Load() != 120<<20 {
+	if res := do(t, c, "POST", "https://free.localhost/", io.LimitReader(rand.Reader, 120<<20)); res.StatusCode != http.StatusOK || got.Load() != 120<<20 {
 		t.Errorf("without a limit: %d, %d bytes", res.StatusCode, got.Load())
 	}
 }
@@ -362,7 +367,7 @@ func TestAnswerTimeout(t *testing.T) {
 	c := client(t, p)
 	for _, body := range []string{"", "small", strings.Repeat("large", 10_000)} {
 		res := do(t, c, "POST", "http://a.localhost/", strings.NewReader(body))
-		if res.StatusCode != 504 {
+		if res.StatusCode != http.StatusGatewayTimeout {
 			t.Errorf("%d bytes: %d", len(body), res.StatusCode)
 		}
 	}
@@ -384,7 +389,7 @@ func TestClientGoesAway(t *testing.T) {
 	publish(t, p, plain(serving("a.localhost", b)), serving("b.localhost", b))
 	for _, url := range []string{"http://a.localhost/wait", "http://a.localhost/stream", "https://b.localhost/wait", "https://b.localhost/stream"} {
 		ctx, cancel := context.WithCancel(t.Context())
-		req, err := http.NewRequestWithContext(ctx, "GET", url, nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -584,7 +589,7 @@ func TestPagesByAccept(t *testing.T) {
 	} {
 		res := do(t, c, "GET", "http://nobody.localhost/<script>", nil, "Accept", accept)
 		body := readAll(t, res.Body)
-		if res.StatusCode != 404 || res.Header.Get("Content-Type") != kind || !strings.Contains(body, "No such app") || strings.Contains(body, "<script>") {
+		if res.StatusCode != http.StatusNotFound || res.Header.Get("Content-Type") != kind || !strings.Contains(body, "No such app") || strings.Contains(body, "<script>") {
 			t.Errorf("%q: %d %s %q", accept, res.StatusCode, res.Header.Get("Content-Type"), body)
 		}
 	}
@@ -645,7 +650,7 @@ func TestAccessLog(t *testing.T) {
 	fetch(t, c, "https://box.localhost/v1")
 	eventually(t, "three entries", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) == 3 })
 	e := got[0]
-	if e.App != "a" || e.WorkloadID != "w-a.localhost" || e.Backend != "b-1" || e.Status != 200 || e.Bytes != 5 || e.Path != "/path" || e.RemoteIP != "127.0.0.1" || e.Method != "GET" || e.Host != "a.localhost" {
+	if e.App != "a" || e.WorkloadID != "w-a.localhost" || e.Backend != "b-1" || e.Status != 200 || e.Bytes != 5 || e.Path != "/path" || e.RemoteIP != "127.0.0.1" || e.Method != http.MethodGet || e.Host != "a.localhost" {
 		t.Errorf("%+v", e)
 	}
 	if got[1].Status != 404 || got[2].Status != 200 || got[2].Bytes != 3 {
@@ -715,7 +720,7 @@ func TestEarlyAnswerToLargeBody(t *testing.T) {
 	publish(t, p, plain(serving("a.localhost", b)), serving("b.localhost", b))
 	for _, url := range []string{"http://a.localhost/", "https://b.localhost/"} {
 		res := do(t, client(t, p), "PUT", url, io.LimitReader(rand.Reader, 50<<20))
-		if body := readAll(t, res.Body); res.StatusCode != 403 || body != "no" {
+		if body := readAll(t, res.Body); res.StatusCode != http.StatusForbidden || body != "no" {
 			t.Errorf("%s: %d %q", url, res.StatusCode, body)
 		}
 	}
@@ -793,7 +798,7 @@ func TestSmuggling(t *testing.T) {
 
 func TestRequestTarget(t *testing.T) {
 	for in, want := range map[string]string{"/a b HTTP/1.1": "/a%20b%20HTTP/1.1", "/ok?x=y z": "/ok?x=y%20z"} {
-		r, err := http.NewRequest("GET", "http://h/", nil)
+		r, err := http.NewRequest(http.MethodGet, "http://h/", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -808,7 +813,7 @@ func TestRequestTarget(t *testing.T) {
 
 func TestRequestIDsDiffer(t *testing.T) {
 	seen := map[string]bool{}
-	r, _ := http.NewRequest("GET", "http://h/", nil)
+	r, _ := http.NewRequest(http.MethodGet, "http://h/", nil)
 	for range 1000 {
 		id := requestID(r)
 		if b, err := hex.DecodeString(id); err != nil || len(b) != 16 || seen[id] {

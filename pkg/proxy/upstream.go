@@ -81,7 +81,7 @@ func (u *upstream) Read(p []byte) (int, error) {
 	if u.header >= 0 {
 		u.header -= int64(n)
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		if why := u.why.Load(); why != nil {
 			err = *why
 		}
