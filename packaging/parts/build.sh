@@ -36,6 +36,7 @@ pinned=$(cat "$here/go.mod" "$here/go.sum")
 # place NAME KEY: puts the cached part into the tree, if there is one.
 place() {
 	[ -f "$cache/$2/$1.zst" ] || return 1
+	touch "$cache/$2"
 	cmp -s "$cache/$2/$1.zst" "$out/$1.zst" || { cp "$cache/$2/$1.zst" "$out/.$1.tmp" && mv "$out/.$1.tmp" "$out/$1.zst"; }
 }
 
@@ -81,3 +82,6 @@ if ! place log "$key"; then
 	keep log "$key" "$tmp/log"
 	place log "$key"
 fi
+
+# What no checkout has used for three months goes.
+find "$cache" -mindepth 1 -maxdepth 1 -type d -mtime +90 -exec rm -rf {} +
