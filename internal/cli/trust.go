@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pandabox/pandabox/pkg/client"
 	"github.com/pandabox/pandabox/pkg/model"
 )
 
@@ -124,7 +125,7 @@ func get(ctx context.Context, address string, config *tls.Config) (status int, b
 		return 0, nil, fmt.Errorf("asking for the CA: %w", err)
 	}
 	c := &http.Client{
-		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, DisableKeepAlives: true},
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: client.Dial, TLSClientConfig: config, DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	res, err := c.Do(req)

@@ -88,10 +88,9 @@ func (c *Client) Close() {
 }
 
 func (c *Client) httpClient(roots *x509.CertPool, http2 bool) *http.Client {
-	dialer := &net.Dialer{Timeout: 15 * time.Second}
 	t := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dialer.DialContext,
+		DialContext:         Dial,
 		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 15 * time.Second,
 		IdleConnTimeout:     90 * time.Second,
@@ -104,7 +103,7 @@ func (c *Client) httpClient(roots *x509.CertPool, http2 bool) *http.Client {
 	if c.unix != "" {
 		t.Proxy = nil
 		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return dialer.DialContext(ctx, "unix", c.unix)
+			return Dial(ctx, "unix", c.unix)
 		}
 	}
 	return &http.Client{
