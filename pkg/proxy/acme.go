@@ -14,7 +14,7 @@ import (
 // their ports taken and leaves the answering to them.
 func (c *certificates) newACME() *issuance {
 	in := c.p.cfg.ACME
-	issue := c.newIssuance(nil, "")
+	issue := c.newIssuance(nil, "", c.p.cfg.Storage)
 	https := c.p.HTTPSAddr()
 	template := certmagic.ACMEIssuer{
 		CA: in.CADirectory, Email: in.Email, Agreed: true, TrustedRoots: c.roots, Logger: c.logger,
@@ -25,6 +25,7 @@ func (c *certificates) newACME() *issuance {
 		template.ListenHost = https.Addr().String()
 	}
 	issuer := certmagic.NewACMEIssuer(issue.cfg, template)
+	issue.cfg.OnEvent = c.onEvent
 	issue.cfg.Issuers, issue.key = []certmagic.Issuer{issuer}, issuer.IssuerKey()
 	return issue
 }

@@ -105,6 +105,9 @@ func TestACMEFails(t *testing.T) {
 	if _, err := handshake(p, "lost.example.com", p.RootCA()); err != nil {
 		t.Errorf("with the box's own CA: %v", err)
 	}
+	if s, err := p.Certificate(t.Context(), "lost.example.com"); err != nil || s.Problem == "" {
+		t.Errorf("the stand-in made the problem go away: %+v, %v", s, err)
+	}
 	eventually(t, "the other host's certificate", func() bool {
 		_, err := handshake(p, "good.example.com", server.IssuingCA)
 		return err == nil

@@ -78,7 +78,7 @@ func (p *Proxy) caddyConfig() []byte {
 				},
 			},
 			"pki": object{"certificate_authorities": object{"local": object{
-				"name": "pandabox", "root_common_name": "pandabox root", "intermediate_common_name": "pandabox issuer",
+				"name": "pandabox", "root_common_name": "pandabox root", "intermediate_common_name": ownIssuer,
 				"intermediate_lifetime": intermediateLifetime, "install_trust": false,
 			}}},
 		},

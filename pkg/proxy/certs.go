@@ -71,7 +71,7 @@ func (c *certificates) provision(ctx caddy.Context) error {
 	if !ok {
 		return fmt.Errorf("the internal issuer is a %T", module)
 	}
-	c.internal = c.newIssuance(issuer, issuer.IssuerKey())
+	c.internal = c.newIssuance(issuer, issuer.IssuerKey(), newOverlay(c.p.cfg.Storage, c.p.log))
 	if !c.p.cfg.ACME.Disabled {
 		c.acme = c.newACME()
 	}

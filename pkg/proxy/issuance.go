@@ -13,6 +13,7 @@ const (
 	leafLifetime         = 60 * 24 * time.Hour  // of what it makes
 	cleanEvery           = 24 * time.Hour
 	keepExpired          = 14 * 24 * time.Hour
+	ownIssuer            = "pandabox issuer" // the common name of the box's own CA
 )
 
 // issuance is one source of certificates with those it has made.
@@ -22,7 +23,7 @@ type issuance struct {
 	key   string // of the issuer
 }
 
-func (c *certificates) newIssuance(issuer certmagic.Issuer, key string) *issuance {
+func (c *certificates) newIssuance(issuer certmagic.Issuer, key string, blobs Storage) *issuance {
 	i := &issuance{key: key}
 	i.cache = certmagic.NewCache(certmagic.CacheOptions{
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return i.cfg, nil },
@@ -30,7 +31,7 @@ func (c *certificates) newIssuance(issuer certmagic.Issuer, key string) *issuanc
 	})
 	i.cfg = certmagic.New(i.cache, certmagic.Config{
 		// Locks of its own: a host's lock is held while its public certificate is tried for again and again.
-		Issuers: []certmagic.Issuer{issuer}, Storage: newVault(c.p.cfg.Storage), Logger: c.logger, DisableStorageCheck: true, OnEvent: c.onEvent,
+		Issuers: []certmagic.Issuer{issuer}, Storage: newVault(blobs), Logger: c.logger, DisableStorageCheck: true,
 		KeySource: certmagic.StandardKeyGenerator{KeyType: certmagic.P256},
 	})
 	return i
