@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/pandabox/pandabox/pkg/model"
 )
@@ -116,3 +119,81 @@ func TestRestoreRefuses(t *testing.T) {
 type failing struct{ err error }
 
 func (f *failing) Read([]byte) (int, error) { return 0, f.err }
+
+// stalled is a client that reads nothing until it is let go.
+type stalled struct{ reached, release chan struct{} }
+
+func (s *stalled) Write(p []byte) (int, error) {
+	select {
+	case <-s.reached:
+	default:
+		close(s.reached)
+	}
+	<-s.release
+	return len(p), nil
+}
+
+func TestAStalledBackupHoldsUpNobody(t *testing.T) {
+	s, _ := seeded(t, 5)
+	client := &stalled{make(chan struct{}), make(chan struct{})}
+	done := make(chan error)
+	go func() { done <- s.Snapshot(t.Context(), client, nil) }()
+	<-client.reached
+	for i := range 40 { // 20 MB: a file mapped at its own size would have to be mapped anew many times
+		if err := s.SaveBlob(fmt.Sprint(i), make([]byte, 500<<10)); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := s.LoadBlob(fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(client.release)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestADamagedFileIsTold bends a store in many places: it opens, or it is refused with what to do, and never takes the
+// program with it.
+func TestADamagedFileIsTold(t *testing.T) {
+	s, _ := seeded(t, 30)
+	var good bytes.Buffer
+	if err := s.Snapshot(t.Context(), &good, nil); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	refused := 0
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range 150 {
+		bent := bytes.Clone(good.Bytes())
+		at := 2*4096 + random.IntN(len(bent)-2*4096)
+		switch i % 3 {
+		case 0: // some bytes
+			for j := at; j < min(at+1+random.IntN(64), len(bent)); j++ {
+				bent[j] = byte(random.Uint32())
+			}
+		case 1: // a page's head
+			at = at / 4096 * 4096
+			for j := at; j < at+16; j++ {
+				bent[j] = byte(random.Uint32())
+			}
+		case 2: // a page that never was written
+			at = at / 4096 * 4096
+			clear(bent[at:min(at+4096, len(bent))])
+		}
+		path := filepath.Join(dir, fmt.Sprintf("%d.db", i))
+		if err := os.WriteFile(path, bent, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := Check(path); err != nil {
+			refused++
+			wantError(t, err, model.KindInternal, "pandabox restore")
+		}
+		if s, err := Open(path, Options{LockTimeout: time.Millisecond}); err == nil {
+			_ = s.Close()
+		}
+	}
+	if refused < 50 {
+		t.Errorf("only %d of 150 damaged files were refused", refused)
+	}
+}

@@ -16,6 +16,11 @@ import (
 	"github.com/pandabox/pandabox/pkg/model"
 )
 
+// mapped is how much address space the file's mapping takes from the start. Within it the file grows without being
+// mapped anew, for which bbolt would wait until the last reader is done: a backup to a slow client, say, while every
+// other reader waited behind it. It costs no memory.
+const mapped = 1 << 30
+
 // DefaultLockTimeout is how long Open waits for another process to let go of the file.
 const DefaultLockTimeout = 3 * time.Second
 
@@ -87,7 +92,7 @@ func (s *Store) begin(ms []migration) error {
 func openFile(path string, timeout time.Duration, readOnly bool) (db *bbolt.DB, err error) {
 	err = guarded(path, func() error {
 		db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-			Timeout: timeout, ReadOnly: readOnly, PreLoadFreelist: true, FreelistType: bbolt.FreelistMapType,
+			Timeout: timeout, ReadOnly: readOnly, PreLoadFreelist: true, FreelistType: bbolt.FreelistMapType, InitialMmapSize: mapped,
 		})
 		return err
 	})
