@@ -68,7 +68,7 @@ lint: parts $(TOOLS)/golangci-lint
 	unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l)
 	if [ -n "$$unformatted" ]; then echo "not formatted with gofmt:"; echo "$$unformatted"; exit 1; fi
 	shellcheck -S warning $(SCRIPTS)
-	$(TOOLS)/golangci-lint run
+	$(TOOLS)/golangci-lint run --allow-parallel-runners
 	go test -count=1 ./test/layers
 
 $(TOOLS)/golangci-lint:
@@ -91,6 +91,11 @@ install: build
 .PHONY: deb
 deb: build $(TOOLS)/nfpm
 	NFPM='$(TOOLS)/nfpm' packaging/deb/build.sh bin/pandabox '$(VERSION)' dist
+
+## bundle: dist/pandabox_VERSION_ARCH.tar.gz, for boxes without Go or internet
+.PHONY: bundle
+bundle: build
+	packaging/bundle/build.sh bin/pandabox '$(VERSION)' dist
 
 ## clean: remove what the targets above made in this checkout
 .PHONY: clean
