@@ -77,7 +77,7 @@ func (p *planner) released() bool {
 			p.fail(releaseProblem(c.Exit, line))
 		}
 		return false
-	case start.err != nil && (start.fatal() || start.count >= errorsToFail):
+	case start.err != nil && (fatalStart(start) || start.count >= errorsToFail):
 		p.fail(startProblem(model.ProcessRelease, start.err))
 		return false
 	case !p.later(p.began().Add(p.lim.Release)):

@@ -78,7 +78,7 @@ type crash struct {
 	restarts int // ever
 	exit     *model.Exit
 	why      string // in place of exit: it was started afresh because it did not answer
-	of       run    // the run that ended
+	of       int64  // when the container that ended was made, Unix nanoseconds
 	at       time.Time
 	next     time.Time // no start before
 	start    failure   // of starting it at all
@@ -166,22 +166,25 @@ func (m *memory) exited(c model.Container, now time.Time) {
 	if _, stopping := m.running[opRetire.key(c.Name)]; stopping {
 		return // by us
 	}
-	was := m.crashes[c.Name]
-	if was.of == runOf(c) && was.of != (run{}) {
+	was, made := m.crashes[c.Name], c.CreatedAt.UnixNano()
+	if was.of == made {
 		return
 	}
-	if was.exit != nil && was.exit.Known && c.Exit.Known && was.exit.At.Equal(c.Exit.At) {
-		was.of = runOf(c)
+	if was.exit != nil && !was.exit.At.IsZero() && was.exit.At.Equal(c.Exit.At) {
+		was.of = made
 		m.crashes[c.Name] = was
 		return // counted before the daemon ended
 	}
 	exit := c.Exit
-	at := now
+	at, began := now, c.StartedAt
 	if exit.Known && !exit.At.IsZero() && exit.At.Before(now) {
 		at = exit.At
 	}
-	is := crash{count: was.count + 1, restarts: was.restarts + 1, exit: &exit, of: runOf(c), at: at}
-	switch ran := at.Sub(c.StartedAt); {
+	if began.IsZero() {
+		began = c.CreatedAt
+	}
+	is := crash{count: was.count + 1, restarts: was.restarts + 1, exit: &exit, of: made, at: at}
+	switch ran := at.Sub(began); {
 	case ran >= forgiveAfter:
 		is.count, is.next = 0, at
 	case !exit.Known && ran >= unknownAfter:

@@ -215,11 +215,13 @@ func (p *planner) retireOne(c model.Container, unwell bool) {
 	}
 }
 
-// making tells whether an operation that makes the container is under way: never two on one container.
+// making tells whether an operation that makes the container is under way or about to be: never two on one container.
 func (p *planner) making(container string) bool {
 	_, starts := p.mem.running[opStart.key(container)]
 	_, releases := p.mem.running[opRelease.key(container)]
-	return starts || releases
+	return starts || releases || slices.ContainsFunc(p.out.ops, func(o op) bool {
+		return o.name == container && (o.kind == opStart || o.kind == opRelease)
+	})
 }
 
 // processOf returns the process a replica runs, where its release is still known.
