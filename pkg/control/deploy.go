@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 
 	"github.com/pandabox/pandabox/pkg/identity"
 	"github.com/pandabox/pandabox/pkg/model"
@@ -234,4 +236,14 @@ func checkMessage(m string) error {
 		return model.Errorf(model.KindTooLarge, "the message is %d bytes long", len(m)).WithHint("at most %d bytes fit", MaxMessage)
 	}
 	return nil
+}
+
+// shown returns a message without what would move the cursors of other people's terminals.
+func shown(m string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(m, "\uFFFD"))
 }

@@ -411,3 +411,11 @@ func TestOrderSurvivesAClockSetBack(t *testing.T) {
 		t.Errorf("%+v, %v", l.Items, err)
 	}
 }
+
+func TestMessagesCannotMoveTheCursor(t *testing.T) {
+	b := newBox(t)
+	d, err := b.Deploys.Create(t.Context(), root, Ref{App: "shop"}, NewDeploy{Image: image("1"), Message: "a\x1b[2J\r\n\tb \xff 👩‍💻"})
+	if err != nil || d.Message != "a[2J\n\tb \uFFFD 👩‍💻" {
+		t.Errorf("%q, %v", d.Message, err)
+	}
+}

@@ -20,7 +20,7 @@ func (c *Control) moveTo(tx *store.Tx, actor model.Actor, pl *place, kind model.
 	d := model.Deploy{
 		ID: c.newID("deploy"), OrgID: pl.org.ID, WorkloadID: pl.w.ID, Kind: kind,
 		Target: model.Target{ReleaseID: releaseID, Generation: generation}, From: pl.w.Good,
-		State: model.DeployPending, Actor: nameOf(actor), Message: message, CreatedAt: c.now(),
+		State: model.DeployPending, Actor: nameOf(actor), Message: shown(message), CreatedAt: c.now(),
 	}
 	pl.w.Want, pl.w.DeployID = d.Target, d.ID
 	if err := tx.PutDeploy(d); err != nil {

@@ -113,9 +113,8 @@ func (t *Tokens) Revoke(ctx context.Context, actor model.Actor, org, id string) 
 }
 
 func (c *Control) checkToken(n NewToken) error {
-	odd := func(r rune) bool { return !unicode.IsPrint(r) }
 	switch {
-	case strings.TrimSpace(n.Name) == "" || utf8.RuneCountInString(n.Name) > MaxTokenName || strings.ContainsFunc(n.Name, odd):
+	case strings.TrimSpace(n.Name) == "" || utf8.RuneCountInString(n.Name) > MaxTokenName || strings.ContainsFunc(n.Name, unicode.IsControl):
 		return model.Invalid("%q is not a name for a token", n.Name).WithHint("say what it is for, in 1 to %d characters", MaxTokenName)
 	case !identity.AtLeast(n.Role, model.RoleMember):
 		return model.Invalid("%q is not a role", n.Role).WithHint("choose owner, admin or member")
