@@ -182,7 +182,9 @@ func TestPlan(t *testing.T) {
 		{"all is well", app().good().runs("v1 web 1"), "→ serving v1-g0-web-1", 0},
 		{"nothing runs", app().good(), "start v1-g0-web-1; → starting", 0},
 		{"image not looked for yet", app().good().with(func(s *sketch) { clear(s.mem.images) }), "pull r1; → starting", 0},
-		{"image could not be had", app().good().with(func(s *sketch) { s.mem.images["r1"] = failure{err: errors.New("x"), count: 1, next: noon.Add(time.Second)} }),
+		{"image could not be had", app().good().with(func(s *sketch) {
+			s.mem.images["r1"] = failure{err: errors.New("x"), count: 1, next: noon.Add(time.Second)}
+		}),
 			"→ starting", time.Second},
 		{"web starts before worker", app(worker, web).good(), "start v1-g0-web-1; → starting", 0},
 		{"one start at a time", app(web, worker).good().under(opStart, "w-v1-g0-worker-1"), "start v1-g0-worker-1; → starting", 0},
@@ -367,7 +369,9 @@ func TestStatus(t *testing.T) {
 		{"first deploy", app().deploy(model.DeployStarting).runs("v2 web 1 starting"), model.WorkloadStarting, "starting", ""},
 		{"new", app().with(func(s *sketch) { s.dw.Want = nil }), model.WorkloadNew, "", ""},
 		{"old one drains", app().good().runs("v1 web 1", "v7 web 1").under(opRetire, "w-v7-g0-web-1"), model.WorkloadRunning, "healthy draining", ""},
-		{"no image", app().good().with(func(s *sketch) { s.mem.images["r1"] = failure{err: model.NotFound("no image x"), next: noon.Add(time.Minute)} }),
+		{"no image", app().good().with(func(s *sketch) {
+			s.mem.images["r1"] = failure{err: model.NotFound("no image x"), next: noon.Add(time.Minute)}
+		}),
 			model.WorkloadStarting, "starting", "web of shop has no image: no image x"},
 		{"no start", app().good().with(func(s *sketch) { s.mem.started("w-v1-g0-web-1", errors.New("odd"), noon) }), model.WorkloadDown, "backoff", "web of shop could not be started: odd"},
 		{"in staging", app().good().runs("v1 web 1 unhealthy").with(func(s *sketch) { s.dw.Env.Name = "staging" }), model.WorkloadDown, "unhealthy",

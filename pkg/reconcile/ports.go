@@ -75,5 +75,8 @@ type systemClock struct{}
 
 var _ Clock = systemClock{}
 
-func (systemClock) Now() time.Time                         { return time.Now().UTC() }
+// Now implements Clock.
+func (systemClock) Now() time.Time { return time.Now().UTC() }
+
+// After implements Clock.
 func (systemClock) After(d time.Duration) <-chan time.Time { return time.After(d) }

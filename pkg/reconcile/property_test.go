@@ -102,7 +102,6 @@ func (w *world) happen(t *testing.T, a act) {
 	if dw.Workload.ID == "" || dw.Workload.Deleting && slices.Contains([]string{"deploy", "bad deploy", "rollback", "restart", "scale", "scale worker", "cancel"}, a.kind) {
 		if dw.Workload.ID == "" && strings.Contains(a.kind, "deploy") {
 			w.create(a.app)
-			dw = w.of(a.app)
 		} else if !slices.Contains([]string{"kill", "fuse", "reboot", "disk full", "disk free", "runtime down", "runtime up", "router broken", "router works"}, a.kind) {
 			return
 		}

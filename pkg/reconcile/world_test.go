@@ -130,7 +130,9 @@ func (w *world) boot(t *testing.T, change ...func(*Config)) *session {
 func (s *session) kill() {
 	s.once.Do(func() { close(s.dead) })
 	s.cancel()
-	<-s.done
+	if err := <-s.done; err != nil {
+		panic(err)
+	}
 	s.mu.Lock()
 	s.tell("killed")
 	s.table = map[string]model.Route{}
