@@ -41,7 +41,7 @@ func (c *Control) changeVariables(tx *store.Tx, w *model.Workload, ch VariableCh
 	return c.nextConfig(tx, w, func(vars map[string]model.Variable) error {
 		for name, value := range ch.Set {
 			old, had := vars[name]
-			if err := c.set(vars, w.ID, name, value, model.Variable{Secret: (had && old.Secret) || slices.Contains(ch.Secrets, name)}); err != nil {
+			if err := c.set(vars, w.ID, name, value, model.Variable{Secret: (had && old.Secret) || slices.Contains(ch.Secrets, name) || slices.Contains(w.SecretNames, name)}); err != nil {
 				return err
 			}
 		}
@@ -54,6 +54,9 @@ func (c *Control) changeVariables(tx *store.Tx, w *model.Workload, ch VariableCh
 
 // declareVariables is changeVariables for what an app's own file says: it does not replace what somebody set.
 func (c *Control) declareVariables(tx *store.Tx, w *model.Workload, values map[string]string, secretNames []string) (bool, error) {
+	if len(secretNames) > 0 {
+		w.SecretNames = slices.Compact(slices.Sorted(slices.Values(secretNames)))
+	}
 	return c.nextConfig(tx, w, func(vars map[string]model.Variable) error {
 		for name, value := range values {
 			if old, had := vars[name]; had && !old.Declared {

@@ -30,7 +30,7 @@ type NewDeploy struct {
 	Volumes        []model.Mount          // at most MaxVolumes
 	Variables      map[string]string      // from the app's own file; one set by Variables.Set is not replaced
 	Required       []string               // names that must have a value, here or set before
-	Secrets        []string               // names to be write-only
+	Secrets        []string               // names to be write-only, set or not
 	Domains        []string               // added where they are missing; none is removed
 	Scale          map[string]model.Scale // by process, set as by Scaling.Set
 	Project        string                 // "" means the app's name; counts when the app is made
@@ -132,6 +132,11 @@ func (n NewDeploy) check() (NewDeploy, error) {
 	n.Processes = processes
 	if err := checkVolumes(n.Volumes); err != nil {
 		return n, err
+	}
+	for _, name := range slices.Concat(n.Secrets, n.Required) {
+		if err := model.CheckVariable(name, ""); err != nil {
+			return n, err
+		}
 	}
 	return n, checkVariables(n.Variables)
 }

@@ -105,6 +105,23 @@ func TestVariablesOfTheFileDoNotReplaceThoseOfPeople(t *testing.T) {
 	}
 }
 
+func TestWhatTheFileCallsSecretIsSecretFromTheStart(t *testing.T) {
+	b := newBox(t)
+	ref := Ref{App: "shop"}
+	d, err := b.Deploys.Create(t.Context(), root, ref, NewDeploy{Image: image("1"), Secrets: []string{"KEY"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.settle(d.WorkloadID, true)
+	b.deploy("shop", "2") // without a file
+	if _, err := b.Variables.Set(t.Context(), root, ref, VariableChange{Set: map[string]string{"KEY": "s3cret"}}); err != nil {
+		t.Fatal(err)
+	}
+	if vars, err := b.Variables.List(t.Context(), root, ref); err != nil || !slices.Equal(vars, []Variable{{"KEY", "", true}}) {
+		t.Errorf("%+v, %v", vars, err)
+	}
+}
+
 func TestVariablesAfterAFailedFirstDeploy(t *testing.T) {
 	b := newBox(t)
 	d := b.deploy("shop", "1")

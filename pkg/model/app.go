@@ -32,13 +32,14 @@ type Workload struct {
 	AppID     string `json:"appId"`
 	EnvID     string `json:"envId"`
 
-	Want          Target           `json:"want"`               // what should serve; zero before the first deploy
-	Good          Target           `json:"good"`               // the last that became healthy: it serves until Want is healthy, and a failed deploy goes back to it
-	DeployID      string           `json:"deployId,omitempty"` // the deploy on its way; "" when settled
-	Scale         map[string]Scale `json:"scale,omitempty"`    // by process, in place of the release's own; zero fields keep the release's
-	ConfigVersion int              `json:"configVersion"`      // the newest Config; 0 means none yet
-	LastRelease   int              `json:"lastRelease"`        // the greatest release number given out
-	Deleting      bool             `json:"deleting,omitempty"` // remove every trace, then the record
+	Want          Target           `json:"want"`                  // what should serve; zero before the first deploy
+	Good          Target           `json:"good"`                  // the last that became healthy: it serves until Want is healthy, and a failed deploy goes back to it
+	DeployID      string           `json:"deployId,omitempty"`    // the deploy on its way; "" when settled
+	Scale         map[string]Scale `json:"scale,omitempty"`       // by process, in place of the release's own; zero fields keep the release's
+	ConfigVersion int              `json:"configVersion"`         // the newest Config; 0 means none yet
+	SecretNames   []string         `json:"secretNames,omitempty"` // variables that the app's own file calls secret, set or not
+	LastRelease   int              `json:"lastRelease"`           // the greatest release number given out
+	Deleting      bool             `json:"deleting,omitempty"`    // remove every trace, then the record
 	CreatedAt     time.Time        `json:"createdAt"`
 }
 
