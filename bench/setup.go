@@ -186,7 +186,11 @@ func (b *bench) settled(ctx context.Context, ref client.Ref, id string) error {
 		return fmt.Errorf("waiting for the deploy of %s: %w", ref.App, err)
 	}
 	if d.State != model.DeploySucceeded {
-		return fmt.Errorf("the deploy of %s ended %s: %v", ref.App, d.State, d.Error)
+		err := fmt.Errorf("the deploy of %s ended %s", ref.App, d.State)
+		if d.Error != nil {
+			err = fmt.Errorf("%w: %w", err, d.Error)
+		}
+		return err
 	}
 	return nil
 }
@@ -275,7 +279,7 @@ func (b *bench) answers(ctx context.Context, host string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s never answered: %q, %v", host, body, err)
+			return fmt.Errorf("%s never answered: %q, %w", host, body, errors.Join(ctx.Err(), err))
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
