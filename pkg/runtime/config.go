@@ -90,6 +90,7 @@ func (c Config) networkDir() string { return filepath.Join(c.DataDir, "network")
 func (c Config) logDir(workloadID string) string {
 	return filepath.Join(c.DataDir, "logs", workloadID)
 }
+func (c Config) volumesDir() string { return filepath.Join(c.DataDir, "volumes") }
 func (c Config) volumeDir(workloadID, name string) string {
-	return filepath.Join(c.DataDir, "volumes", workloadID, name)
+	return filepath.Join(c.volumesDir(), workloadID, name)
 }

@@ -294,11 +294,16 @@ func unplug(t *testing.T, cfg runtime.Config) {
 			pids = append(pids, pid)
 		}
 	}
-	procs, err := filepath.Glob("/sys/fs/cgroup/pids/pandabox-" + runtime.InstanceID(cfg.DataDir) + "/*/cgroup.procs")
+	group := "pandabox-" + runtime.InstanceID(cfg.DataDir) + "/*/cgroup.procs"
+	v1, err := filepath.Glob("/sys/fs/cgroup/pids/" + group)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range procs {
+	v2, err := filepath.Glob("/sys/fs/cgroup/" + group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range append(v1, v2...) {
 		b, err := os.ReadFile(p)
 		if err != nil {
 			t.Fatal(err)

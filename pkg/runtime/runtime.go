@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 
 	containerd "github.com/containerd/containerd/v2/client"
@@ -51,7 +50,7 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 	if os.Geteuid() != 0 {
 		return nil, model.Errorf(model.KindForbidden, "running containers needs root").WithHint("start pandabox with sudo, or as a service")
 	}
-	if err := makeDirs(cfg.DataDir, cfg.RunDir, cfg.engineDir(), cfg.etcDir(), cfg.fifoDir()); err != nil {
+	if err := makeDirs(cfg.DataDir, cfg.RunDir, cfg.engineDir(), cfg.volumesDir(), cfg.etcDir(), cfg.fifoDir()); err != nil {
 		return nil, err
 	}
 	// The root of a user namespace is nobody on the box, and has to pass through here to its file system.
@@ -147,25 +146,6 @@ func (r *Runtime) begin(ctx context.Context) (context.Context, error) {
 		return nil, failure(err, "the container runtime does not answer")
 	}
 	return log.WithLogger(namespaces.WithNamespace(ctx, namespace), r.lines), nil
-}
-
-// canIsolateUsers tells whether containers can have users of their own: the kernel must map them in overlays.
-func (r *Runtime) canIsolateUsers(ctx context.Context) (bool, error) {
-	if r.cfg.NoUserNamespaces {
-		return false, nil
-	}
-	capable, err := r.client.GetSnapshotterCapabilities(ctx, snapshotter)
-	if err != nil {
-		return false, fmt.Errorf("asking the snapshotter: %w", err)
-	}
-	if most, err := os.ReadFile("/proc/sys/user/max_user_namespaces"); err != nil || string(most) == "0\n" {
-		return false, nil
-	}
-	ok := slices.Contains(capable, "remap-ids")
-	if !ok {
-		r.log.Warn().Msg("this kernel cannot give containers users of their own; root in a container is root on the box, without its powers")
-	}
-	return ok, nil
 }
 
 // SetHealthy says whether a container's names on its network should lead to it.

@@ -3,7 +3,6 @@ package runtime
 import (
 	"cmp"
 	"context"
-	"hash/fnv"
 	"os"
 	"slices"
 	"strconv"
@@ -32,22 +31,6 @@ const (
 	cpuPeriod     = 100_000 // microseconds
 	minCPUQuota   = 1_000   // microseconds per period; the kernel takes no less
 )
-
-// The users of a workload's containers are mapped to a range of their own on the box. The ranges begin above what
-// distributions hand out to people and end below 2³¹; workloads that meet in one still have their own mounts,
-// processes and network.
-const (
-	userRangeSize  = 65536
-	userRangeFirst = 16
-	userRanges     = 16384
-)
-
-func userRange(workloadID string) []specs.LinuxIDMapping {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(workloadID))
-	first := (userRangeFirst + h.Sum32()%userRanges) * userRangeSize
-	return []specs.LinuxIDMapping{{ContainerID: 0, HostID: first, Size: userRangeSize}}
-}
 
 // specFor describes one container to runc. etc holds its hosts and resolv.conf.
 func (r *Runtime) specFor(ctx context.Context, spec model.ContainerSpec, img *image, args []string, etc string) (*specs.Spec, error) {
