@@ -34,13 +34,13 @@ type parts struct {
 	Dir, Runc, Shim, Log string
 }
 
-// unpackParts makes sure that the embedded programs stand below root, whole, under the hash of their content. Programs
+// unpackParts makes sure that the programs packed in src stand below root, whole, under the hash of their content. Programs
 // of an older pandabox are left alone: a shim may still run from there.
-func unpackParts(root string) (parts, error) {
+func unpackParts(src fs.FS, root string) (parts, error) {
 	packed := make(map[string][]byte, len(partNames))
 	hash := sha256.New()
 	for _, name := range partNames {
-		b, err := embedded.ReadFile("parts/" + name + ".zst")
+		b, err := fs.ReadFile(src, "parts/"+name+".zst")
 		if err != nil {
 			return parts{}, model.Errorf(model.KindInternal, "this pandabox cannot run containers").
 				WithWhy("it was built without its parts (%s is missing)", name).WithHint("run make").Wrap(ErrNoParts)

@@ -8,11 +8,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/fstest"
+
+	"github.com/pandabox/pandabox/pkg/model"
 )
 
 func TestPartsUnpackOnce(t *testing.T) {
 	root := t.TempDir()
-	p, err := unpackParts(root)
+	p, err := unpackParts(embedded, root)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +29,7 @@ func TestPartsUnpackOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := unpackParts(root); err != nil || again != p {
+	if again, err := unpackParts(embedded, root); err != nil || again != p {
 		t.Errorf("again: %+v, %v", again, err)
 	}
 	if after, err := os.Stat(p.Runc); err != nil || !os.SameFile(before, after) {
@@ -41,7 +44,7 @@ func TestPartsUnpackOnce(t *testing.T) {
 		if err := damage(); err != nil {
 			t.Fatal(err)
 		}
-		if again, err := unpackParts(root); err != nil || verifyParts(again.Dir) != nil {
+		if again, err := unpackParts(embedded, root); err != nil || verifyParts(again.Dir) != nil {
 			t.Errorf("%s: %v, %v", name, err, verifyParts(again.Dir))
 		}
 	}
@@ -105,7 +108,7 @@ func TestPartsMatchTheLibrary(t *testing.T) {
 	if library != shim {
 		t.Errorf("the library is %s, the shim is built from %s", library, shim)
 	}
-	p, err := unpackParts(t.TempDir())
+	p, err := unpackParts(embedded, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,5 +141,13 @@ func TestLockPidFile(t *testing.T) {
 	}
 	if pid, err := lockHolder(path); pid != 0 || err != nil {
 		t.Errorf("nobody holds it any more: %d, %v", pid, err)
+	}
+}
+
+func TestBuiltWithoutParts(t *testing.T) {
+	_, err := unpackParts(fstest.MapFS{"parts/README.md": {}}, t.TempDir())
+	var e *model.Error
+	if !errors.Is(err, ErrNoParts) || !errors.As(err, &e) || e.Hint != "run make" {
+		t.Errorf("%#v", err)
 	}
 }

@@ -77,7 +77,7 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 func open(ctx context.Context, cfg Config, lock *os.File) (*Runtime, error) {
 	var err error
 	r := &Runtime{cfg: cfg, id: InstanceID(cfg.DataDir), log: cfg.Logger.With().Str("component", "runtime").Logger()}
-	if r.parts, err = unpackParts(cfg.partsDir()); err != nil {
+	if r.parts, err = unpackParts(embedded, cfg.partsDir()); err != nil {
 		return nil, err
 	}
 	r.lines = relay(r.log)

@@ -13,7 +13,7 @@ import (
 )
 
 // lookAgain is how long Wait trusts that it would be told of an exit.
-const lookAgain = 5 * time.Second
+const lookAgain = 30 * time.Second
 
 // Wait returns how a container ended, once it has. It is told by its shim, and looks for itself from time to time: an
 // exit while containerd was down is told to nobody.
