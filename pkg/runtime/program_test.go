@@ -39,6 +39,28 @@ func TestBadPrograms(t *testing.T) {
 			t.Log(e.What, "|", e.Why, "|", e.Hint)
 		})
 	}
+	t.Run("no memory to start in", func(t *testing.T) {
+		spec := boxtest.Spec(img, 1)
+		spec.Limits.Memory = 1 << 20
+		_, err := r.Start(t.Context(), spec)
+		var e *model.Error
+		if !errors.As(err, &e) || e.Kind != model.KindInvalid || !strings.Contains(e.Why, "memory limit") {
+			t.Fatalf("%#v", err)
+		}
+	})
+	t.Run("the least memory", func(t *testing.T) {
+		spec := boxtest.Spec(img, 1, "/app", "exit", "0")
+		spec.Limits.Memory = model.MinMemory
+		if _, err := r.Start(t.Context(), spec); err != nil {
+			t.Fatal(err)
+		}
+		if e, err := r.Wait(t.Context(), spec.Name); err != nil || e.Code != 0 {
+			t.Errorf("waited for %+v, %v", e, err)
+		}
+		if err := r.Remove(t.Context(), spec.Name, 0); err != nil {
+			t.Fatal(err)
+		}
+	})
 	// What only the kernel can tell is told as the way the container ended.
 	for command, says := range map[string]string{
 		"/script":    "interpreter",

@@ -212,7 +212,7 @@ func startFailure(spec model.ContainerSpec, err error) error {
 		return what.WithWhy("%s: not a program for this box", program).WithHint("a script needs a first line such as #!/bin/sh; a program must be built for this box's architecture")
 	case containsAny(text, "is a directory"):
 		return what.WithWhy("%s is a directory", program).WithHint("name a program in it")
-	case containsAny(text, "cannot allocate memory", "memory limit too low", "container init was OOM-killed"):
+	case containsAny(text, "cannot allocate memory", "unable to set memory limit", "container init was OOM-killed"):
 		return what.WithWhy("its memory limit is too low").WithHint("give it more: pandabox scale %s memory=…", cmp.Or(spec.Replica.Process, "web"))
 	}
 	return fmt.Errorf("starting the container: %w", err)
