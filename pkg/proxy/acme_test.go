@@ -228,6 +228,19 @@ func TestHandshakeWithoutName(t *testing.T) {
 	}
 }
 
+// TestAddressAsServerName: nobody can have certificates made for addresses by naming them.
+func TestAddressAsServerName(t *testing.T) {
+	p := start(t)
+	for _, name := range []string{"8.8.8.8", "127.0.0.1"} {
+		if _, err := p.certs.get(&tls.ClientHelloInfo{ServerName: name}); err == nil {
+			t.Errorf("%s got a certificate", name)
+		}
+	}
+	if n := len(p.certs.own); n != 0 {
+		t.Errorf("%d were made", n)
+	}
+}
+
 func TestResumption(t *testing.T) {
 	p := start(t)
 	publish(t, p, serving("shop.localhost", app(t, "shop-1", hello("shop"))))

@@ -106,6 +106,8 @@ func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
 	if name == "" {
 		name = c.nameless(hello.Conn)
+	} else if certmagic.SubjectIsIP(name) {
+		return nil, fmt.Errorf("%s is not a server name", name) // or anybody could have certificates made without end
 	}
 	mode, ok := c.mode(name)
 	if !ok {
@@ -185,7 +187,7 @@ func (c *certificates) internalCert(name string) (*tls.Certificate, error) {
 
 // allow is asked, as a second line of defence, before Caddy obtains a certificate by itself.
 func (c *certificates) allow(name string) error {
-	if _, ok := c.mode(name); !ok {
+	if _, ok := c.mode(name); !ok || certmagic.SubjectIsIP(name) {
 		return fmt.Errorf("%s is not served here", name)
 	}
 	return nil

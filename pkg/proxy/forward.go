@@ -61,15 +61,18 @@ func (x *exchange) serveApp(host string) {
 		}
 	}
 	var tried []*backend
-	for range maxTries {
+	for len(tried) < maxTries {
 		b, gone := x.route.pick(tried)
 		if gone { // a new table has just been published
 			next := x.p.table.Load().find(host)
-			if next == nil || next.State != "serving" {
-				x.show(pageStarting)
+			if next == nil {
+				x.show(pageUnknown)
 				return
 			}
-			x.route, tried = next, nil
+			if x.route = next; !x.ready() {
+				return
+			}
+			tried = nil
 			continue
 		}
 		if b == nil {

@@ -74,20 +74,36 @@ func (s *memory) ListBlobs(prefix string) ([]string, error) {
 	return out, nil
 }
 
-// testWriter sends the log to the test.
-type testWriter struct{ t testing.TB }
+// testWriter sends the log to the test as long as it runs: certmagic's jobs may end a little later.
+type testWriter struct {
+	t    testing.TB
+	mu   sync.Mutex
+	over bool
+}
 
-func (w testWriter) Write(b []byte) (int, error) {
-	w.t.Log(strings.TrimSpace(string(b)))
+func (w *testWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.over {
+		w.t.Log(strings.TrimSpace(string(b)))
+	}
 	return len(b), nil
+}
+
+func (w *testWriter) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = true
 }
 
 // start runs a proxy on free ports of the loopback interface until the test ends.
 func start(t testing.TB, change ...func(*Config)) *Proxy {
 	t.Helper()
+	log := &testWriter{t: t}
+	t.Cleanup(log.end)
 	cfg := Config{
 		BaseDomain: "box.localhost", HTTPAddr: "127.0.0.1:0", HTTPSAddr: "127.0.0.1:0", Storage: newMemory(),
-		ACME: ACME{Disabled: true}, Logger: zerolog.New(testWriter{t}).Level(zerolog.WarnLevel),
+		ACME: ACME{Disabled: true}, Logger: zerolog.New(log).Level(zerolog.WarnLevel),
 	}
 	for _, f := range change {
 		f(&cfg)

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"crypto/tls"
 	"time"
 
@@ -35,6 +36,11 @@ func (c *certificates) newIssuance(issuer certmagic.Issuer, key string, blobs St
 		KeySource: certmagic.StandardKeyGenerator{KeyType: certmagic.P256},
 	})
 	return i
+}
+
+// stored tells whether a certificate for a name has been made before, perhaps by an earlier process.
+func (i *issuance) stored(ctx context.Context, name string) bool {
+	return i.cfg.Storage.Exists(ctx, certmagic.StorageKeys.SiteCert(i.key, name))
 }
 
 // cached returns the certificate on hand for a name, or nil.

@@ -82,7 +82,7 @@ var oracleCases = []oracleCase{
 	{name: "not modified", send: get, handler: answer(304, map[string]string{"Etag": `"a"`}, "")},
 	{name: "empty", send: get, handler: answer(200, map[string]string{"Content-Length": "0"}, "")},
 	{name: "large", send: get, handler: answer(200, nil, strings.Repeat("0123456789abcdef", 64<<10))},
-	{name: "reason is not kept", send: get, script: "HTTP/1.1 299 Quite Fine\r\nContent-Length: 2\r\n\r\nok"},
+	{name: "reason is not kept", send: get, script: "HTTP/1.1 299 Quite Fine\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"},
 	{name: "chunked answer", framing: true, send: get, handler: func(w http.ResponseWriter, _ *http.Request) {
 		for i := range 5 {
 			_, _ = fmt.Fprintf(w, "part %d\n", i)
@@ -129,9 +129,9 @@ var oracleCases = []oracleCase{
 	{name: "unknown coding", send: "POST / HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: xchunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", handler: echo},
 	{name: "space before colon", send: "GET / HTTP/1.1\r\nHost: HOST\r\nContent-Length : 3\r\n\r\nabc", handler: echo},
 	{name: "hop by hop", send: "GET / HTTP/1.1\r\nHost: HOST\r\nConnection: keep-alive, X-Secret\r\nX-Secret: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authorization: x\r\nTE: gzip\r\nX-Kept: 1\r\n\r\n", handler: echo},
-	{name: "hop by hop of an answer", send: get, script: "HTTP/1.1 200 OK\r\nConnection: X-Secret\r\nX-Secret: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: x\r\nX-Kept: 1\r\nContent-Length: 2\r\n\r\nok"},
+	{name: "hop by hop of an answer", send: get, script: "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: X-Secret\r\nX-Secret: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: x\r\nX-Kept: 1\r\nContent-Length: 2\r\n\r\nok"},
 	{name: "repeated headers", send: "GET / HTTP/1.1\r\nHost: HOST\r\nX-A: 1\r\nX-A: 2\r\nCookie: a=1\r\nCookie: b=2\r\n\r\n", handler: echo},
-	{name: "repeated headers of an answer", send: get, script: "HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 0\r\n\r\n"},
+	{name: "repeated headers of an answer", send: get, script: "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 0\r\n\r\n"},
 	{name: "forwarding is not believed", send: "GET / HTTP/1.1\r\nHost: HOST\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nForwarded: for=6.6.6.6\r\n\r\n", handler: echo},
 	{name: "escaped target", send: "GET /a%2Fb/%E4?q=%20+&x HTTP/1.1\r\nHost: HOST\r\n\r\n", handler: echo},
 	{name: "dots in target", send: "GET /a/../b//c HTTP/1.1\r\nHost: HOST\r\n\r\n", handler: echo},
@@ -140,13 +140,13 @@ var oracleCases = []oracleCase{
 	{name: "user agent", send: "GET / HTTP/1.1\r\nHost: HOST\r\nUser-Agent: curl/8\r\nAccept-Encoding: identity\r\n\r\n", handler: echo},
 	{name: "early answer", send: "POST / HTTP/1.1\r\nHost: HOST\r\nContent-Length: 300000\r\n\r\n" + strings.Repeat("x", 300000),
 		handler: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }, drop: []string{"Connection"}},
-	{name: "answer ends too early", send: get, script: "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", cut: true},
-	{name: "chunks end too early", send: get, script: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", cut: true},
+	{name: "answer ends too early", send: get, script: "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\nshort", cut: true},
+	{name: "chunks end too early", send: get, script: "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", cut: true},
 	{name: "not HTTP", send: get, script: "SSH-2.0-OpenSSH_9\r\n", check: isBadGateway},
 	{name: "nothing", send: get, script: " ", check: isBadGateway},
-	{name: "lengths that differ", send: get, script: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nhello", check: isBadGateway},
+	{name: "lengths that differ", send: get, script: "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nhello", check: isBadGateway},
 	{name: "switches unasked", send: get, script: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", check: isBadGateway},
-	{name: "answer with both lengths", framing: true, send: get, script: "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
+	{name: "answer with both lengths", framing: true, send: get, script: "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},
 	{name: "upgrade with a body", send: "POST / HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 5\r\n\r\nhello", handler: echo,
 		seen: func(t *testing.T, got, _ message) {
 			if got.Body != "hello" || got.Header.Get("Upgrade") != "" { // httputil.ReverseProxy passes the wish on

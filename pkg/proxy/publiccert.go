@@ -67,7 +67,7 @@ func (c *certificates) ensure(name string) *publicHost {
 			limit = rate.NewLimiter(rate.Every(time.Hour/wildcardNames), wildcardNames)
 			c.wildcards[r.Host] = limit
 		}
-		if !limit.Allow() {
+		if !c.acme.stored(c.base, name) && !limit.Allow() {
 			return nil
 		}
 	}

@@ -75,10 +75,10 @@ func (x *exchange) over(u *upstream) (err error) {
 	var sent *bodyCopy
 	switch {
 	case x.r.ContentLength == 0:
-		u.deadline.Store(time.Now().Add(x.route.timeout).UnixNano())
+		u.expect(x.route.timeout)
 		_, err = u.nc.Write(u.out)
 	case x.small != nil:
-		u.deadline.Store(time.Now().Add(x.route.timeout).UnixNano())
+		u.expect(x.route.timeout)
 		u.out = append(u.out, x.small...)
 		_, err = u.nc.Write(u.out)
 	default:
@@ -88,11 +88,11 @@ func (x *exchange) over(u *upstream) (err error) {
 		sent = x.sendBody(u)
 		defer func() {
 			if !whole {
-				u.end(errCut)
+				u.end(errCut) // ends its writes
 			}
-			sent.stop()
-			if cause := sent.cause(); err != nil && cause != nil {
-				err = cause
+			sent.stop(err == nil)
+			if err != nil && sent.err != nil {
+				err = sent.err
 			}
 		}()
 	}
@@ -108,10 +108,13 @@ func (x *exchange) over(u *upstream) (err error) {
 	}
 	u.answered.Store(true)
 	u.deadline.Store(0)
+	if sent != nil && !sent.in.ended.Load() && x.r.ProtoMajor == 1 {
+		x.w.Header()["Connection"] = []string{"close"} // what comes next may be the rest of the body
+	}
 	if err := x.answer(u, res); err != nil {
 		return err
 	}
-	whole = !res.Close && (sent == nil || sent.finished()) && u.br.Buffered() == 0
+	whole = !res.Close && (sent == nil || sent.settle()) && u.br.Buffered() == 0
 	return nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pandabox/pandabox/pkg/model"
 )
 
 // exchange is one request on its way and what is known of its answer.
@@ -41,23 +43,31 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch {
-	case r.TLS == nil && x.route.TLS != "off":
+	case r.TLS == nil && x.route.TLS != model.TLSOff:
 		x.redirect(host)
 		return
-	case r.TLS != nil && x.route.TLS == "off":
+	case r.TLS != nil && x.route.TLS == model.TLSOff:
 		x.show(pageMisdirect)
 		return
 	}
-	switch x.route.State {
-	case "starting":
-		x.show(pageStarting)
-	case "stopped":
-		x.show(pageStopped)
-	case "serving":
+	if x.ready() {
 		x.serveApp(host)
+	}
+}
+
+// ready tells whether the route serves, and says what it does instead if it does not.
+func (x *exchange) ready() bool {
+	switch x.route.State {
+	case model.RouteServing:
+		return true
+	case model.RouteStarting:
+		x.show(pageStarting)
+	case model.RouteStopped:
+		x.show(pageStopped)
 	default:
 		x.show(pageDown)
 	}
+	return false
 }
 
 // serveBox answers what is not an app's: the control API, or nothing.

@@ -22,7 +22,7 @@ func (x *exchange) upgrade(b *backend) (retry bool) {
 	head = head[:len(head)-2] // reopen it
 	head = append(head, "Connection: Upgrade\r\n"...)
 	head = append(appendField(head, "Upgrade", want), '\r', '\n')
-	u.deadline.Store(time.Now().Add(x.route.timeout).UnixNano())
+	u.expect(x.route.timeout)
 	if _, err := u.nc.Write(head); err != nil {
 		x.fail(errors.Join(errNoAnswer, err))
 		return false

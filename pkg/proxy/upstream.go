@@ -89,6 +89,18 @@ func (u *upstream) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// expect gives the replica a time to go on, 0 for any, as long as it has not begun to answer.
+func (u *upstream) expect(within time.Duration) {
+	if within == 0 || u.answered.Load() {
+		u.deadline.Store(0)
+		return
+	}
+	u.deadline.Store(time.Now().Add(within).UnixNano())
+	if u.answered.Load() { // meanwhile
+		u.deadline.Store(0)
+	}
+}
+
 // cut ends the exchange at once.
 func (u *upstream) cut() { u.end(errCut) }
 
