@@ -36,7 +36,7 @@ func (p *planner) advance() {
 // fetched tells whether the image of the wanted release is present.
 func (p *planner) fetched() bool {
 	r, img := p.dw.Want, p.mem.images[p.dw.Want.ID]
-	if r.Image.Digest != "" && img.done {
+	if p.resolved(r) {
 		return true
 	}
 	if r.Image.Digest == "" || p.mem.pull.seen {

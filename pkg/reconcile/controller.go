@@ -193,7 +193,9 @@ func (c *Controller) publish(ctx context.Context, now time.Time) {
 	if !first && !c.changed || now.Before(c.retryAt) {
 		return
 	}
+	began := time.Now()
 	err := c.cfg.Router.Publish(ctx, slices.Clip(c.table))
+	c.log.Debug().Err(err).Int("routes", len(c.table)).Dur("took", time.Since(began)).Msg("published")
 	switch kind := model.KindOf(err); {
 	case kind == model.KindInvalid, kind == model.KindConflict:
 		c.log.Warn().Err(err).Msg("routes were left out")
@@ -250,11 +252,13 @@ func (c *Controller) begin(whole context.Context, w *workload, o op) {
 	}
 	dw := w.dw
 	c.log.Debug().Str("workload", w.id).Str("op", o.key()).Msg("begin")
+	began := time.Now()
 	c.wg.Go(func() {
 		defer cancel()
 		res := c.execute(ctx, r, &dw, func(percent int, detail string) {
 			c.post(ctx, func() { c.progress(w, percent, detail) })
 		})
+		c.log.Debug().Err(res.err).Str("workload", w.id).Str("op", o.key()).Dur("took", time.Since(began)).Msg("end")
 		c.post(whole, func() { c.finished(w, r, res) })
 	})
 }
@@ -318,7 +322,7 @@ func (c *Controller) failed(w *workload, r *running, err error, now time.Time) {
 	case opStart, opRelease:
 		w.mem.started(name, err, now)
 		if model.KindOf(err) == model.KindNotFound {
-			delete(w.mem.images, r.op.release.ID) // fetch it again
+			w.mem.images[r.op.release.ID] = failure{} // it is missing
 		}
 	case opRetire:
 		w.mem.stops[name] = w.mem.stops[name].after(err, now)

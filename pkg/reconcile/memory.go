@@ -26,7 +26,7 @@ type memory struct {
 	known   bool                     // the first observation has been folded in
 	health  map[string]health        // by container, of running ones
 	crashes map[string]crash         // by container name, also of those not running now
-	images  map[string]failure       // by release id: an image that is present has no error
+	images  map[string]failure       // by release id, of images that had to be asked for
 	stops   map[string]failure       // by container: removals that failed
 	graces  map[string]time.Duration // by container: from SIGTERM to SIGKILL, where it is not the default
 	lines   map[string]string        // by container: its last log line, read because a deploy is about to fail
@@ -219,7 +219,7 @@ func (m *memory) probed(name string, of run, detail string, err error, now time.
 		h.since = now
 	}
 	m.health[name] = h
-	return h.state != was
+	return h.state != was || h.state == starting && h.failures == 1 // its grace counts from now on
 }
 
 // started folds in the outcome of starting a replica.

@@ -155,9 +155,19 @@ func (p *planner) start() {
 	}
 }
 
-// imageReady tells whether a release's image is present, and asks for it where it is not.
+// resolved tells whether a release's image is known and was not found missing. Whether it is really there shows when a
+// container is started.
+func (p *planner) resolved(r *model.Release) bool {
+	img, asked := p.mem.images[r.ID]
+	if r.Image.Digest == "" || asked && !img.done {
+		return false
+	}
+	return img.done || r.Image.Config != nil
+}
+
+// imageReady tells whether containers of a release can be started, and asks for its image where it is missing.
 func (p *planner) imageReady(r *model.Release) bool {
-	if r.Image.Digest != "" && p.mem.images[r.ID].done {
+	if p.resolved(r) {
 		return true
 	}
 	o := op{kind: opPull, name: r.ID, release: r}

@@ -90,7 +90,11 @@ func (s *sketch) runs(all ...string) *sketch {
 		case "unhealthy":
 			h.state, h.detail = unhealthy, "/up answered 500"
 		case "starting":
+			h.failures = 1
+		case "unasked":
+			c.StartedAt = noon.Add(-time.Minute)
 		case "hanging":
+			h.failures = 1
 			c.StartedAt = noon.Add(-time.Minute)
 		case "exited", "failed", "lost", "oom", "done":
 			c.State, c.Pid, c.Addr = model.ContainerExited, 0, netip.Addr{}
@@ -279,6 +283,13 @@ func TestPlan(t *testing.T) {
 		{"crashed thrice, its log to be read", app().good().deploy(model.DeployStarting).runs("v1 web 1", "v2 web 1 exited").crashed("w-v2-g0-web-1", 3, time.Second).
 			with(func(s *sketch) { s.mem.readLogs = true }), "line v2-g0-web-1; → serving v1-g0-web-1", time.Second},
 		{"past its grace", app().good().deploy(model.DeployStarting).runs("v1 web 1", "v2 web 1 hanging"), "→ serving v1-g0-web-1; deploy rolled_back; back to r1; settled", 0},
+		{"past its grace, not asked yet", app().good().deploy(model.DeployStarting).runs("v1 web 1", "v2 web 1 unasked"), "→ serving v1-g0-web-1", 5*time.Minute + 29*time.Second},
+		{"image went missing", app().good().deploy(model.DeployStarting).runs("v1 web 1").with(func(s *sketch) { s.mem.images["r2"] = failure{} }),
+			"pull r2; → serving v1-g0-web-1", 20*time.Minute - time.Second},
+		{"image is known and not asked for", app().good().deploy(model.DeployPending).runs("v1 web 1").with(func(s *sketch) {
+			clear(s.mem.images)
+			s.dw.Want.Image.Config = &model.ImageConfig{}
+		}), "start v2-g0-web-1; → serving v1-g0-web-1; deploy starting", 5*time.Minute + 30*time.Second},
 		{"cannot be started", app().good().deploy(model.DeployStarting).runs("v1 web 1").with(func(s *sketch) {
 			s.mem.started("w-v2-g0-web-1", model.Invalid("no command"), noon)
 		}), "→ serving v1-g0-web-1; deploy rolled_back; back to r1; settled", time.Second},

@@ -105,11 +105,14 @@ func (p *planner) state(s slot) (model.ReplicaState, time.Time) {
 		}
 		return model.ReplicaHealthy, c.StartedAt.Add(stableFor)
 	}
-	switch h := p.mem.health[s.name]; h.state {
-	case healthy, presumed:
+	h := p.mem.health[s.name]
+	switch {
+	case h.state == healthy, h.state == presumed:
 		return model.ReplicaHealthy, h.since
-	case unhealthy:
+	case h.state == unhealthy:
 		return model.ReplicaUnhealthy, h.since
+	case h.failures == 0: // not asked yet, however long it has run before it was found
+		return model.ReplicaStarting, c.StartedAt
 	}
 	grace := s.process.Health.Grace.Or(model.DefaultHealthGrace)
 	if p.later(c.StartedAt.Add(grace)) {

@@ -313,3 +313,25 @@ func TestShutdownInTheMiddle(t *testing.T) {
 		})
 	}
 }
+
+// An image that is gone is fetched again, by a deploy and by what serves.
+func TestImageGone(t *testing.T) {
+	withShop(t, func(t *testing.T, w *world, s *session) {
+		pulls := w.pulls
+		w.mu.Lock()
+		w.missing = map[string]bool{"sha256:shop-r1": true}
+		w.mu.Unlock()
+		w.exit("shop-v1-g0-web-1", 0, model.Exit{Code: 1, Known: true})
+		settle(5 * time.Second)
+		wantRoute(t, w, model.RouteServing, "shop-v1-g0-web-1")
+		d := w.restart("shop")
+		w.mu.Lock()
+		w.missing["sha256:shop-r1"] = true
+		w.mu.Unlock()
+		settle(5 * time.Second)
+		wantState(t, w, d, model.DeploySucceeded)
+		if w.pulls != pulls+2 {
+			t.Errorf("%d pulls", w.pulls-pulls)
+		}
+	})
+}

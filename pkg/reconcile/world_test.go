@@ -43,6 +43,7 @@ type world struct {
 	acts       map[string]behaviour // by release id
 	flaked     map[string]int       // by release id: starts that failed
 	ill        map[string]time.Time // containers that do not answer, since when
+	missing    map[string]bool // images by digest that somebody took away
 	listErr    error
 	nextPid    int
 	nextDeploy int
@@ -341,6 +342,10 @@ func (s *session) Start(ctx context.Context, spec model.ContainerSpec) (model.Co
 		defer s.mu.Unlock()
 		return c.Container, nil
 	}
+	if s.missing[spec.Image] {
+		defer s.mu.Unlock()
+		return model.Container{}, model.NotFound("image %s is not on the box", spec.Image)
+	}
 	act := s.acts[spec.Replica.ReleaseID]
 	if act.startErr != nil {
 		defer s.mu.Unlock()
@@ -537,6 +542,9 @@ func (s *session) Ensure(ctx context.Context, image model.Image, progress func(i
 	}
 	image.Digest = "sha256:" + image.Ref
 	image.Config = &model.ImageConfig{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.missing, image.Digest)
 	return image, nil
 }
 
