@@ -43,7 +43,7 @@ type world struct {
 	acts       map[string]behaviour // by release id
 	flaked     map[string]int       // by release id: starts that failed
 	ill        map[string]time.Time // containers that do not answer, since when
-	missing    map[string]bool // images by digest that somebody took away
+	missing    map[string]bool      // images by digest that somebody took away
 	listErr    error
 	nextPid    int
 	nextDeploy int
