@@ -1,13 +1,17 @@
 package runtime_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/pandabox/pandabox/pkg/model"
 	"github.com/pandabox/pandabox/pkg/runtime/runtimetest"
@@ -141,4 +145,68 @@ func TestPullRefuses(t *testing.T) {
 			boxtest.Leftovers(t, r, cfg)
 		})
 	}
+}
+
+// A pull that is called off in the middle leaves nothing, and the next one begins afresh.
+func TestPullCalledOff(t *testing.T) {
+	cfg := boxtest.Config(t)
+	r := boxtest.Start(t, cfg)
+	reg := registrytest.New(t, registrytest.Options{})
+	b := tiny(t, runtimetest.ImageSpec{})
+	ref := reg.Push(t, "shop:1", b)
+	ctx, cancel := context.WithCancel(t.Context())
+	reg.Spoil(func(w http.ResponseWriter, q *http.Request) bool {
+		if q.Method != http.MethodGet || !strings.HasSuffix(q.URL.Path, b.Layers[0]) {
+			return false
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(len(b.Blobs[b.Layers[0]])))
+		_, _ = w.Write(b.Blobs[b.Layers[0]][:10])
+		w.(http.Flusher).Flush()
+		cancel()
+		<-q.Context().Done()
+		return true
+	})
+	if _, err := r.Ensure(ctx, model.Image{Ref: ref}, nil); model.KindOf(err) != model.KindCanceled {
+		t.Errorf("%s: %v", model.KindOf(err), err)
+	}
+	boxtest.Leftovers(t, r, cfg)
+	reg.Spoil(func(http.ResponseWriter, *http.Request) bool { return false })
+	if img, err := r.Ensure(t.Context(), model.Image{Ref: ref}, nil); err != nil || img.Digest != b.Manifest {
+		t.Errorf("%+v, %v", img, err)
+	}
+}
+
+// The same image, asked for by many at once.
+func TestPullAtOnce(t *testing.T) {
+	cfg := boxtest.Config(t)
+	cfg.ImageGrace = time.Nanosecond
+	r := boxtest.Start(t, cfg)
+	reg := registrytest.New(t, registrytest.Options{})
+	b := tiny(t, runtimetest.ImageSpec{})
+	ref := reg.Push(t, "shop:1", b)
+	archive := runtimetest.WriteTar(t, b.OCI())
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if img, err := r.Ensure(t.Context(), model.Image{Ref: ref}, nil); err != nil || img.Digest != b.Manifest {
+				t.Errorf("pulled %+v, %v", img, err)
+			}
+		})
+		wg.Go(func() {
+			f, err := os.Open(archive)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = f.Close() }()
+			if img, err := r.Import(t.Context(), f); err != nil || img.Digest != b.Manifest {
+				t.Errorf("imported %+v, %v", img, err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := r.Reclaim(t.Context(), model.Keep{}); err != nil {
+		t.Fatal(err)
+	}
+	boxtest.Leftovers(t, r, cfg)
 }
