@@ -220,6 +220,7 @@ install_program() {
 write_config() {
 	if [ -f "$config" ]; then
 		unchanged "$config kept as it is"
+		[ -z "$domain$email$offline" ] || note "--domain, --email and --offline count for a new configuration only; edit this one"
 		return
 	fi
 	mkdir -p "$(dirname "$config")"
@@ -254,7 +255,12 @@ install_unit() {
 		[ -f "$from" ] && break
 	done
 	[ -f "$from" ] || fail "pandabox.service is missing next to install.sh"
-	sed "s|^ExecStart=/usr/bin/pandabox|ExecStart=$target|" "$from" >"$log.unit"
+	# The unit lets the daemon write to the usual places; others are added.
+	mkdir -p "$data_dir"
+	paths=
+	[ "$data_dir" = /var/lib/pandabox ] || paths=$data_dir
+	[ "$run_dir" = /run/pandabox ] || { mkdir -p "$run_dir" && paths="$paths $run_dir"; }
+	sed -e "s|^ExecStart=/usr/bin/pandabox|ExecStart=$target|" ${paths:+-e "s|^ProtectSystem=.*|&\\nReadWritePaths=$paths|"} "$from" >"$log.unit"
 	if same "$log.unit" "$unit"; then
 		unchanged "service installed already"
 		return
