@@ -322,6 +322,10 @@ func TestPlan(t *testing.T) {
 		}).runs("v1 web 1", "v2 web 1"), "→ serving v1-g0-web-1; deploy draining; good r1", 30*time.Minute + 150*time.Second},
 		{"scaled to zero: nothing to try", app().good().deploy(model.DeployPending).scale("web", 0), "→ stopped; deploy succeeded; good r2; settled", 0},
 
+		// Nobody's.
+		{"nobody's", app().runs("v1 web 1").with(func(s *sketch) { s.dw, s.mem.readAt = model.DesiredWorkload{}, noon }), "retire v1-g0-web-1", 0},
+		{"nobody's yet", app().runs("v1 web 1").with(func(s *sketch) { s.dw, s.mem.readAt = model.DesiredWorkload{}, noon.Add(-time.Minute) }), "", 0},
+
 		// Deleting.
 		{"deleting", app().good().runs("v1 web 1", "v1 web 2 exited").with(deleting), "retire v1-g0-web-1; retire v1-g0-web-2", 0},
 		{"deleting while one starts", app().good().under(opStart, "w-v1-g0-web-1").with(deleting), "", 0},
@@ -352,7 +356,7 @@ func TestPlan(t *testing.T) {
 				t.Errorf("decided %q the second time", told(again))
 			}
 			next := plan(d.desired, tt.s.seen, tt.s.mem, Limits{}.complete(), noon)
-			if tt.s.dw.Workload.Deleting {
+			if tt.s.dw.Workload.Deleting || tt.s.dw.Workload.ID == "" {
 				return
 			}
 			if u := next.update; u.Status != nil || intent(&u) {

@@ -335,3 +335,61 @@ func TestImageGone(t *testing.T) {
 		}
 	})
 }
+
+// What a daemon counted, the next one does not count again.
+func TestCrashIsCountedOnce(t *testing.T) {
+	withShop(t, func(t *testing.T, w *world, s *session) {
+		w.mu.Lock()
+		w.acts["shop-r1"] = behaviour{exit: 1, boot: 100 * time.Millisecond}
+		w.mu.Unlock()
+		w.exit("shop-v1-g0-web-1", 0, model.Exit{Code: 1, Known: true})
+		settle(10 * time.Second) // 1, 2, 4 and into 8 s
+		was := w.of("shop").Status.Replicas[0]
+		for range 5 {
+			s.kill()
+			s = w.boot(t)
+			settle(500 * time.Millisecond)
+		}
+		is := w.of("shop").Status.Replicas[0]
+		if is.Restarts != was.Restarts || was.Restarts != 4 || !is.NextStart.Equal(was.NextStart) || is.State != model.ReplicaBackoff {
+			t.Errorf("was %+v\nis  %+v", was, is)
+		}
+	})
+}
+
+// What happens while nothing can be written is written when it can, the newest of it.
+func TestStatusAfterDiskFull(t *testing.T) {
+	withShop(t, func(t *testing.T, w *world, s *session) {
+		settle(10 * time.Minute)
+		w.mu.Lock()
+		w.diskFull = true
+		w.acts["shop-r1"] = behaviour{boot: 500 * time.Millisecond} // up again while a write is about to fail
+		w.mu.Unlock()
+		w.exit("shop-v1-g0-web-1", 0, model.Exit{Code: 1, Known: true})
+		settle(20 * time.Minute) // it is up again long since
+		w.mu.Lock()
+		w.diskFull = false
+		w.mu.Unlock()
+		settle(time.Minute)
+		st := w.of("shop").Status
+		if st.State != model.WorkloadRunning || st.Replicas[0].State != model.ReplicaHealthy || st.Replicas[0].Restarts != 1 || st.Problem != nil {
+			t.Errorf("status is %+v", st)
+		}
+	})
+}
+
+func TestStopGrace(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world, s *session) {
+		slow := model.Process{Name: "worker", Grace: model.Duration(5 * time.Minute)}
+		w.deploy("shop", release{processes: append(webOnly(), slow)})
+		settle(10 * time.Second)
+		w.deploy("shop", release{})
+		settle(10 * time.Second)
+		wantUp(t, w, "shop-v2-g0-web-1")
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.graces["shop-v1-g0-web-1"] != 10*time.Second || w.graces["shop-v1-g0-worker-1"] != 5*time.Minute {
+			t.Errorf("graces are %v", w.graces)
+		}
+	})
+}

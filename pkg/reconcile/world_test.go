@@ -51,7 +51,8 @@ type world struct {
 	pulls      int
 	starting   int
 	mostStarts int
-	starts     map[string]int // by container
+	starts     map[string]int           // by container
+	graces     map[string]time.Duration // of the last removal, by container
 	forgotten  map[string]bool
 	kept       []model.Keep
 
@@ -77,7 +78,7 @@ func newWorld() *world {
 		workloads: map[string]*model.DesiredWorkload{}, releases: map[string]*model.Release{}, deploys: map[string]*model.Deploy{},
 		history: map[string][]model.DeployState{}, subs: map[chan struct{}]bool{}, containers: map[string]*fakeContainer{},
 		events: map[chan struct{}]bool{}, acts: map[string]behaviour{}, flaked: map[string]int{}, ill: map[string]time.Time{},
-		starts: map[string]int{}, forgotten: map[string]bool{}, table: map[string]model.Route{}, inflight: map[string]int{}, nextPid: 100, nextAddr: 1,
+		starts: map[string]int{}, graces: map[string]time.Duration{}, forgotten: map[string]bool{}, table: map[string]model.Route{}, inflight: map[string]int{}, nextPid: 100, nextAddr: 1,
 	}
 }
 
@@ -201,7 +202,13 @@ func (w *world) assemble(id string) model.DesiredWorkload {
 }
 
 func (s *session) Record(ctx context.Context, updates []model.WorkloadUpdate) error {
-	if err := s.sleep(ctx, 2*time.Millisecond); err != nil {
+	took := 2 * time.Millisecond
+	s.mu.Lock()
+	if s.diskFull {
+		took = time.Second // and a disk that is full is slow
+	}
+	s.mu.Unlock()
+	if err := s.sleep(ctx, took); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -440,6 +447,7 @@ func (s *session) Remove(ctx context.Context, name string, grace time.Duration) 
 		return errDead
 	}
 	running := c.State == model.ContainerRunning
+	s.graces[name] = grace
 	s.mu.Unlock()
 	if running {
 		if err := s.sleep(ctx, min(grace, 200*time.Millisecond)); err != nil {
