@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	cgroupsv3 "github.com/containerd/cgroups/v3"
@@ -93,17 +95,10 @@ func (g cgroups) pids(name string) ([]int, error) {
 	if g.unified {
 		file = path.Join("/sys/fs/cgroup", g.path(name), "cgroup.procs")
 	}
-	b, err := os.ReadFile(file)
-	if err != nil {
+	if _, err := os.Stat(file); err != nil {
 		return nil, fmt.Errorf("listing the processes of %s: %w", name, err)
 	}
-	var out []int
-	for line := range strings.Lines(string(b)) {
-		if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil && pid > 0 {
-			out = append(out, pid)
-		}
-	}
-	return out, nil
+	return pidsIn(file), nil
 }
 
 // oomKills returns how often the kernel ended a process of the container for want of memory, 0 when it cannot be told.
@@ -115,8 +110,25 @@ func (g cgroups) oomKills(name string) int64 {
 	return u.OOMKills
 }
 
-// remove removes the instance's groups. They must be empty of processes.
-func (g cgroups) remove() error {
+// remove removes the instance's groups. What is still in them is killed: a container that was half made when its shim
+// ended. That takes a moment, so it is tried until it succeeds, for at most killTime.
+func (g cgroups) remove(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTime)
+	defer cancel()
+	for {
+		err := g.removeOnce()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func (g cgroups) removeOnce() error {
 	roots := []string{"/sys/fs/cgroup"}
 	if !g.unified {
 		roots, _ = filepath.Glob("/sys/fs/cgroup/*")
@@ -126,10 +138,28 @@ func (g cgroups) remove() error {
 		top := filepath.Join(root, g.parent)
 		children, _ := filepath.Glob(top + "/*/")
 		for _, d := range append(children, top) {
+			for _, pid := range pidsIn(filepath.Join(d, "cgroup.procs")) {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
 			if err := os.Remove(d); err != nil && !errors.Is(err, os.ErrNotExist) {
 				errs = append(errs, err)
 			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// pidsIn returns the processes listed in a cgroup.procs file, none where it is not there.
+func pidsIn(file string) []int {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	var out []int
+	for line := range strings.Lines(string(b)) {
+		if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil && pid > 0 {
+			out = append(out, pid)
+		}
+	}
+	return out
 }

@@ -24,7 +24,7 @@ const removeParallel = 8
 // volumes and logs stay.
 func (r *Runtime) Shutdown(ctx context.Context, grace time.Duration) error {
 	errs := []error{r.removeAll(ctx, grace), r.Close(ctx)}
-	errs = append(errs, r.killShims(ctx), r.groups.remove(), unmountBelow(r.cfg.RunDir), unmountBelow(r.cfg.engineDir()))
+	errs = append(errs, r.killShims(ctx), r.groups.remove(ctx), unmountBelow(r.cfg.RunDir), unmountBelow(r.cfg.engineDir()))
 	return errors.Join(append(errs, r.net.Destroy(ctx))...)
 }
 
@@ -63,34 +63,51 @@ func (r *Runtime) removeAll(ctx context.Context, grace time.Duration) error {
 	return g.Wait()
 }
 
-// killShims ends programs of ours that are left when every container is removed: shims that containerd lost.
+// killShims ends programs of ours that are left when every container is removed: shims that containerd lost, and what
+// they have started since. It looks again until there are none.
 func (r *Runtime) killShims(ctx context.Context) error {
-	links, err := filepath.Glob("/proc/[0-9]*/exe")
+	for {
+		links, err := filepath.Glob("/proc/[0-9]*/exe")
+		if err != nil {
+			return err
+		}
+		found := false
+		for _, l := range links {
+			found = r.killPart(ctx, l) || found
+		}
+		if !found {
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("ending what containerd lost: %w", err)
+		}
+	}
+}
+
+// killPart kills the process whose program link names, if that is one of our parts, and waits for its end. It tells
+// whether it was.
+func (r *Runtime) killPart(ctx context.Context, link string) bool {
+	exe, err := os.Readlink(link)
+	if err != nil || !strings.HasPrefix(exe, r.cfg.partsDir()+"/") {
+		return false
+	}
+	pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link)))
 	if err != nil {
-		return err
+		return false
 	}
-	for _, l := range links {
-		exe, err := os.Readlink(l)
-		if err != nil || !strings.HasPrefix(exe, r.cfg.partsDir()+"/") {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(l)))
-		if err != nil {
-			continue
-		}
-		p, err := openProcess(pid)
-		if err != nil {
-			continue // gone
-		}
-		if still, err := os.Readlink(l); err == nil && still == exe {
-			_ = p.signal(syscall.SIGKILL)
-			patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTime)
-			_ = p.wait(patience)
-			cancel()
-		}
-		p.release()
+	p, err := openProcess(pid)
+	if err != nil {
+		return false // gone
 	}
-	return nil
+	defer p.release()
+	if still, err := os.Readlink(link); err != nil || still != exe {
+		return false
+	}
+	_ = p.signal(syscall.SIGKILL)
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTime)
+	defer cancel()
+	_ = p.wait(patience)
+	return true
 }
 
 // unmountBelow unmounts everything below dir, the deepest first.

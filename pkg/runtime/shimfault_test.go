@@ -56,8 +56,8 @@ func TestPartKilled(t *testing.T) {
 			if err := syscall.Kill(partPid(t, cfg, part, c.Name), syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
-			if part == "log" {
-				_ = get(t, c, "/log?text=into+the+void") // its next line ends it
+			if part == "log" { // the next line that nobody reads ends the app
+				boxtest.Eventually(t, "the app is gone", func() bool { return get(t, c, "/log?text=into+the+void") == "" && get(t, c, "/up") == "" })
 			}
 			<-events
 			if e, err := r.Wait(t.Context(), c.Name); err != nil || e.At.IsZero() {

@@ -34,17 +34,23 @@ func (r *Runtime) Start(ctx context.Context, spec model.ContainerSpec) (model.Co
 		return model.Container{}, failure(err, "cannot start %s", spec.Name)
 	}
 	defer done()
-	if have, err := r.one(ctx, spec.Name); err == nil && have.State == model.ContainerRunning && have.Addr.IsValid() {
+	have, err := r.one(ctx, spec.Name)
+	if err == nil && have.State == model.ContainerRunning && have.Addr.IsValid() {
 		return have.Container, nil
 	}
-	if err := r.clear(ctx, spec.Name, 0); err != nil {
-		return model.Container{}, failure(err, "cannot start %s", spec.Name)
+	if model.KindOf(err) != model.KindNotFound {
+		if err := r.clear(ctx, spec.Name, 0); err != nil {
+			return model.Container{}, failure(err, "cannot start %s", spec.Name)
+		}
 	}
 	uri, err := r.logURI(spec)
 	if err != nil {
 		return model.Container{}, failure(err, "cannot start %s", spec.Name)
 	}
 	c, err := r.launch(ctx, spec, launch{io: cio.LogURI(uri)})
+	if errdefs.IsAlreadyExists(err) { // a snapshot or task without a record, left by a crash; launch has removed it
+		c, err = r.launch(ctx, spec, launch{io: cio.LogURI(uri)})
+	}
 	if err != nil {
 		return model.Container{}, failure(err, "cannot start %s", spec.Name)
 	}
