@@ -68,10 +68,8 @@ func number(v float64) string {
 		return strconv.FormatInt(int64(v), 10)
 	case v >= 100:
 		return strconv.FormatFloat(v, 'f', 0, 64)
-	case v >= 10:
-		return strconv.FormatFloat(v, 'f', 1, 64)
 	default:
-		return strconv.FormatFloat(v, 'f', 3, 64)
+		return strconv.FormatFloat(v, 'g', 3, 64)
 	}
 }
 
