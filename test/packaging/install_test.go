@@ -91,6 +91,10 @@ func TestInstallDemoAgainAndAway(t *testing.T) {
 		t.Errorf("--uninstall left mounts behind:\n%s", mounts)
 	}
 
+	// Away again while the app is only just being started.
+	p.expect(nil, "config.toml kept as it is", "✓ listening on")
+	p.expect([]string{"--uninstall"}, "stopped every app")
+
 	p.expect([]string{"--demo"}, "config.toml kept as it is", "hello deployed already", "Hello from hello.")
 	p.expect([]string{"--uninstall", "--purge"}, "data removed", "config.toml removed")
 	for _, path := range []string{"usr/bin/pandabox", "run", "data", "etc"} {
