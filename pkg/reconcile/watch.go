@@ -12,7 +12,7 @@ import (
 // The pauses between probes of a replica that has not answered yet: an eighth of the time it has taken so far, so that
 // looking adds little to any start, short or long.
 const (
-	firstPause   = 5 * time.Millisecond
+	firstPause   = 2 * time.Millisecond
 	longestPause = time.Second
 	retryPause   = 2 * time.Second // of a replica that answered once and failed now
 )
