@@ -31,7 +31,9 @@ func (x *exchange) grpc(b *backend) (retry bool) {
 	defer b.untrack(c)
 	var failure error
 	rp := &httputil.ReverseProxy{
-		Transport: x.p.h2c, FlushInterval: -1, BufferPool: x.p.pools,
+		// Streams are flushed at once because their length is unknown. A header that is a whole answer must not be: gRPC
+		// wants it to end the stream by itself.
+		Transport: x.p.h2c, BufferPool: x.p.pools,
 		Rewrite: func(pr *httputil.ProxyRequest) {
 			pr.Out.URL = &url.URL{Scheme: "http", Host: b.address, Path: pr.In.URL.Path, RawPath: pr.In.URL.RawPath, RawQuery: pr.In.URL.RawQuery}
 			pr.Out.Host = pr.In.Host
