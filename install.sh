@@ -326,7 +326,7 @@ demo() {
 	fi
 	[ -f "$image" ] || fail "there is no image of examples/hello" "hello.tar is not next to install.sh"
 	digest=$(cat "$image.digest")
-	if "$target" releases -a hello --json 2>/dev/null | tr -d ' \n' | grep -q "\"digest\":\"$digest\".*\"serving\":true"; then
+	if "$target" releases -a hello --json 2>/dev/null | tr -d ' \n' | grep -q "\"digest\":\"$digest\".*\"wanted\":true"; then
 		unchanged "hello deployed already"
 	else
 		began=$(now)
