@@ -77,6 +77,7 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 // Paths below DataDir and RunDir.
+func (c Config) lockFile() string   { return filepath.Join(c.DataDir, "runtime.pid") }
 func (c Config) engineDir() string  { return filepath.Join(c.DataDir, "containerd") }
 func (c Config) engineLog() string  { return filepath.Join(c.engineDir(), "containerd.log") }
 func (c Config) engineConf() string { return filepath.Join(c.RunDir, "containerd.toml") }

@@ -427,8 +427,38 @@ func TestDiskFull(t *testing.T) {
 			t.Errorf("left behind: %s", l)
 		}
 	}
+	// Not a byte left.
+	filler := filepath.Join(cfg.DataDir, "filler")
+	f, err := os.Create(filler)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for chunk := noise; len(chunk) > 0; chunk = chunk[:len(chunk)/2] {
+		for err = nil; err == nil; {
+			_, err = f.Write(chunk)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second := boxtest.Spec(small, 2)
+	if _, err := r.Start(t.Context(), second); model.KindOf(err) != model.KindNoSpace {
+		t.Errorf("started without space: %v", err)
+	}
+	if _, err := r.Import(t.Context(), runtimetest.Tar(t, big.OCI())); model.KindOf(err) != model.KindNoSpace {
+		t.Errorf("imported without space: %v", err)
+	}
+	if all, err := r.List(t.Context()); err != nil || len(all) != 1 || all[0].State != model.ContainerRunning {
+		t.Errorf("listed %+v, %v", all, err)
+	}
 	if get(t, c, "/up") == "" {
 		t.Error("the app does not answer any more")
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Start(t.Context(), second); err != nil {
+		t.Errorf("starting with space again: %v", err)
 	}
 }
 

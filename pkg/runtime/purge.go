@@ -37,7 +37,7 @@ func (r *Runtime) Purge(ctx context.Context) error {
 		r.cfg.engineDir(), r.cfg.partsDir(), r.cfg.networkDir(),
 		filepath.Join(r.cfg.DataDir, "volumes"), filepath.Join(r.cfg.DataDir, "logs"),
 		filepath.Join(r.cfg.RunDir, "containerd"), filepath.Join(r.cfg.RunDir, "s"), r.cfg.runcRoot(), r.cfg.etcDir(),
-		r.cfg.fifoDir(), r.cfg.socket(), r.cfg.socket() + ".ttrpc", r.cfg.engineConf(), r.cfg.enginePid(),
+		r.cfg.fifoDir(), r.cfg.lockFile(), r.cfg.socket(), r.cfg.socket() + ".ttrpc", r.cfg.engineConf(), r.cfg.enginePid(),
 	}
 	var errs []error
 	for _, d := range dirs {

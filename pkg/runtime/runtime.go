@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 
 	containerd "github.com/containerd/containerd/v2/client"
@@ -57,7 +56,7 @@ func New(ctx context.Context, cfg Config) (*Runtime, error) {
 	if err := os.Chmod(cfg.RunDir, 0o711); err != nil {
 		return nil, fmt.Errorf("opening the way to containers: %w", err)
 	}
-	lock, err := lockPidFile(filepath.Join(cfg.DataDir, "runtime.pid"))
+	lock, err := lockPidFile(cfg.lockFile())
 	if errors.Is(err, errLocked) {
 		return nil, model.Conflict("another pandabox runs with the data in %s", cfg.DataDir).WithHint("stop it first, or choose another data directory")
 	}
