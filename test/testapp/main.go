@@ -44,7 +44,7 @@ func main() {
 	}
 	switch os.Getenv("MODE") {
 	case "exit":
-		fmt.Fprintln(os.Stderr, "DATABASE_URL is not set")
+		_, _ = fmt.Fprintln(os.Stderr, "DATABASE_URL is not set")
 		os.Exit(3)
 	case "deaf":
 		wait()
@@ -88,18 +88,18 @@ func serve() error {
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		fmt.Fprintf(w, "%s %s", os.Getenv("PANDABOX_APP"), os.Getenv("VERSION"))
+		_, _ = fmt.Fprintf(w, "%s %s", os.Getenv("PANDABOX_APP"), os.Getenv("VERSION"))
 	})
 	mux.HandleFunc("GET /env/{name}", func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, os.Getenv(r.PathValue("name")))
+		_, _ = fmt.Fprint(w, os.Getenv(r.PathValue("name")))
 	})
-	mux.HandleFunc("GET /replica", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getenv("PANDABOX_REPLICA")) })
+	mux.HandleFunc("GET /replica", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, os.Getenv("PANDABOX_REPLICA")) })
 	mux.HandleFunc("POST /crash", func(http.ResponseWriter, *http.Request) { log.Print("crashing"); os.Exit(1) })
 	mux.HandleFunc("POST /eat", func(http.ResponseWriter, *http.Request) { eat() })
 	mux.HandleFunc("GET /slow/{ms}", func(w http.ResponseWriter, r *http.Request) {
 		ms, _ := strconv.Atoi(r.PathValue("ms"))
 		time.Sleep(time.Duration(ms) * time.Millisecond)
-		fmt.Fprint(w, "slow")
+		_, _ = fmt.Fprint(w, "slow")
 	})
 	mux.HandleFunc("POST /log/{rate}/{seconds}", flood)
 	mux.HandleFunc("GET /fetch", func(w http.ResponseWriter, r *http.Request) {
@@ -139,5 +139,5 @@ func flood(w http.ResponseWriter, r *http.Request) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	fmt.Fprint(w, "done")
+	_, _ = fmt.Fprint(w, "done")
 }
