@@ -18,6 +18,10 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/pandabox/pandabox/pkg/api"
+	"github.com/pandabox/pandabox/pkg/client"
+	"github.com/pandabox/pandabox/pkg/model"
 )
 
 // deployVsFloor compares a deploy of an image that is on the box, from the call to the first answer of the new release,
@@ -42,6 +46,7 @@ func deployVsFloor(ctx context.Context, s *setup) (_ result, err error) {
 	if _, err := w.after(ctx, ""); err != nil {
 		return result{}, err
 	}
+	phases := map[model.DeployState][]float64{}
 	deploy := func() (time.Duration, error) {
 		old := w.current()
 		began := time.Now()
@@ -49,7 +54,10 @@ func deployVsFloor(ctx context.Context, s *setup) (_ result, err error) {
 			return 0, err
 		}
 		seen, err := w.after(ctx, old.id)
-		return seen.at.Sub(began), err
+		if err != nil {
+			return 0, err
+		}
+		return seen.at.Sub(began), b.addPhases(ctx, began, phases)
 	}
 	var ratios, ours, floors []float64
 	for i := range s.times(15) + 1 {
@@ -62,7 +70,28 @@ func deployVsFloor(ctx context.Context, s *setup) (_ result, err error) {
 			ratios = append(ratios, float64(d)/float64(l))
 		}
 	}
-	return result{value: median(ratios), detail: fmt.Sprintf("deploy %.0f ms, floor %.0f ms", median(ours), median(floors))}, nil
+	detail := fmt.Sprintf("deploy %.0f ms, floor %.0f ms; ms after the call:", median(ours), median(floors))
+	for _, p := range []model.DeployState{model.DeployPending, model.DeployPulling, model.DeployStarting, model.DeployDraining} {
+		if len(phases[p]) > 0 {
+			detail += fmt.Sprintf(" %s %.0f", p, median(phases[p]))
+		}
+	}
+	return result{value: median(ratios), detail: detail}, nil
+}
+
+// addPhases adds when each phase of the newest deploy began, in ms after the call that asked for it.
+func (b *bench) addPhases(ctx context.Context, began time.Time, to map[model.DeployState][]float64) error {
+	l, err := b.Deploys(ctx, client.Ref{App: "app"}, api.Page{Limit: 1})
+	if err != nil {
+		return fmt.Errorf("looking at the deploy: %w", err)
+	}
+	for _, d := range l.Items {
+		to[model.DeployPending] = append(to[model.DeployPending], ms(d.CreatedAt.Sub(began)))
+		for _, p := range d.Phases {
+			to[p.State] = append(to[p.State], ms(p.Began.Sub(began)))
+		}
+	}
+	return nil
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
