@@ -41,7 +41,7 @@ test: test-deps build $(TOOLS)/nfpm
 	exit $$rc
 
 # Commands the tests run, each with the Debian package that brings it.
-TEST_DEPS := gcc:gcc ld:binutils curl:curl nft:nftables ip:iproute2 iptables:iptables unshare:util-linux busybox:busybox-static
+TEST_DEPS := gcc:gcc curl:curl nft:nftables iptables:iptables ip:iproute2
 
 .PHONY: test-deps
 test-deps:
