@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"syscall"
+	"time"
 
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/cio"
@@ -125,6 +126,22 @@ func (p *pump) run(ctx context.Context, proc containerd.Process) (int, error) {
 	return p.follow(ctx, proc, exited)
 }
 
+// What containerd's end broke is begun again, for as long as a restart of it takes.
+const (
+	persistPause = 50 * time.Millisecond
+	persistTries = 100
+)
+
+// persist calls fn until it gets an answer.
+func persist(ctx context.Context, fn func() error) error {
+	for tries := 1; ; tries++ {
+		err := fn()
+		if !isUnavailable(err) || tries == persistTries || pauseFor(ctx, persistPause) != nil {
+			return err
+		}
+	}
+}
+
 // follow waits for the process's end while it carries sizes and the end of the input.
 func (p *pump) follow(ctx context.Context, proc containerd.Process, exited <-chan containerd.ExitStatus) (int, error) {
 	var inputEnded <-chan struct{}
@@ -139,17 +156,25 @@ func (p *pump) follow(ctx context.Context, proc containerd.Process, exited <-cha
 				resize = nil
 				continue
 			}
-			if err := proc.Resize(ctx, uint32(size.Cols), uint32(size.Rows)); err != nil && !errdefs.IsNotFound(err) {
+			err := persist(ctx, func() error { return proc.Resize(ctx, uint32(size.Cols), uint32(size.Rows)) })
+			if err != nil && !errdefs.IsNotFound(err) {
 				return 0, err
 			}
 		case <-inputEnded:
 			inputEnded = nil
 			// Without this the shim keeps the write side open and the process never sees the end.
-			if err := proc.CloseIO(ctx, containerd.WithStdinCloser); err != nil && !errdefs.IsNotFound(err) {
+			err := persist(ctx, func() error { return proc.CloseIO(ctx, containerd.WithStdinCloser) })
+			if err != nil && !errdefs.IsNotFound(err) {
 				return 0, err
 			}
 		case status := <-exited:
 			code, _, err := status.Result()
+			if isUnavailable(err) && pauseFor(ctx, persistPause) == nil {
+				// Only containerd went away: the process, and its input and output, are the shim's.
+				if exited, err = proc.Wait(context.WithoutCancel(ctx)); err == nil {
+					continue
+				}
+			}
 			if err != nil {
 				return 0, err
 			}

@@ -40,6 +40,11 @@ func failure(err error, format string, args ...any) error {
 	return e
 }
 
+// isUnavailable tells whether it was containerd that did not answer.
+func isUnavailable(err error) bool {
+	return err != nil && model.KindOf(failure(err, "talking to containerd")) == model.KindUnavailable
+}
+
 // isNoSpace tells whether the disk is full. Over gRPC only the message is left of ENOSPC.
 func isNoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) ||

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -516,4 +517,54 @@ func TestOtherMountNamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	boxtest.Leftovers(t, r, cfg)
+}
+
+// Commands outlive containerd, and so does what they read and write.
+func TestCommandsSurviveContainerd(t *testing.T) {
+	cfg := boxtest.Config(t)
+	cfg.Logger = zerolog.Nop()
+	r := boxtest.Start(t, cfg)
+	img := boxtest.Import(t, r, runtimetest.Image(t, runtimetest.ImageSpec{}))
+	spec := boxtest.Spec(img, 1, "/app", "sleep")
+	if _, err := r.Start(t.Context(), spec); err != nil {
+		t.Fatal(err)
+	}
+	oneOff := boxtest.Spec(img, 2)
+	oneOff.Name = "once"
+	for name, run := range map[string]func(model.ExecSpec) (int, error){
+		"exec": func(x model.ExecSpec) (int, error) { return r.Exec(t.Context(), spec.Name, x) },
+		"run":  func(x model.ExecSpec) (int, error) { return r.Run(t.Context(), oneOff, x) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, keys := io.Pipe()
+			var out output
+			type result struct {
+				code int
+				err  error
+			}
+			ended := make(chan result, 1)
+			go func() {
+				code, err := run(model.ExecSpec{Command: []string{"/app", "cat"}, Stdin: in, Stdout: &out})
+				ended <- result{code, err}
+			}()
+			say := func(s string) {
+				t.Helper()
+				if _, err := io.WriteString(keys, s); err != nil {
+					t.Fatal(err)
+				}
+				boxtest.Eventually(t, "it comes back", func() bool { return strings.HasSuffix(out.String(), s) })
+			}
+			say("before ")
+			if err := syscall.Kill(enginePid(t, cfg), syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			say("after")
+			if err := keys.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if e := <-ended; e.err != nil || e.code != 0 || out.String() != "before after" {
+				t.Errorf("code %d, %v, output %q", e.code, e.err, out.String())
+			}
+		})
+	}
 }
