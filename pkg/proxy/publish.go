@@ -18,33 +18,40 @@ type backendKey = model.Backend
 func (p *Proxy) Publish(_ context.Context, routes []model.Route) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	get := func(b model.Backend) *backend {
-		have, ok := p.backends[b]
-		if !ok {
-			have = newBackend(b)
-			p.backends[b] = have
-		}
-		return have
-	}
 	p.published++
-	next, problems := build(p.table.Load(), routes, p.published, p.cfg.BaseDomain, get)
+	next, problems := build(p.table.Load(), routes, p.published, p.cfg.BaseDomain, p.backend)
 	p.table.Store(next)
 	for r := range next.all {
 		for _, b := range r.backends {
 			b.published = p.published
 		}
 	}
-	for key, b := range p.backends {
+	for _, b := range p.backends {
 		if b.published != p.published {
-			b.retired.Store(true)
-			b.closeIdle()
-			p.leaving = append(p.leaving, b)
-			delete(p.backends, key)
+			p.retire(b)
 		}
 	}
 	p.forgetGone()
 	p.certs.wake()
 	return errors.Join(problems...)
+}
+
+// backend returns the replica of this name and address. p.mu is held.
+func (p *Proxy) backend(b model.Backend) *backend {
+	have, ok := p.backends[b]
+	if !ok {
+		have = newBackend(b)
+		p.backends[b] = have
+	}
+	return have
+}
+
+// retire ends new requests to a backend that no route has any more. p.mu is held.
+func (p *Proxy) retire(b *backend) {
+	b.retired.Store(true)
+	b.closeIdle()
+	p.leaving = append(p.leaving, b)
+	delete(p.backends, b.Backend)
 }
 
 // forgetGone drops the retired backends that serve nothing any more. p.mu is held.

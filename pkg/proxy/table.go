@@ -16,6 +16,7 @@ import (
 type table struct {
 	exact map[string]*route // by host
 	wild  map[string]*route // by what follows "*."
+	over  map[string]*route // in place of what exact has for the host; see Patch
 }
 
 // route is a model.Route made ready for serving.
@@ -30,6 +31,11 @@ type route struct {
 
 // find returns the route of a host in its stored form, or nil.
 func (t *table) find(host string) *route {
+	if len(t.over) > 0 {
+		if r, ok := t.over[host]; ok {
+			return r
+		}
+	}
 	if r, ok := t.exact[host]; ok {
 		return r
 	}
@@ -43,7 +49,10 @@ func (t *table) find(host string) *route {
 
 // all yields every route.
 func (t *table) all(yield func(*route) bool) {
-	for _, r := range t.exact {
+	for host, r := range t.exact {
+		if now, ok := t.over[host]; ok {
+			r = now
+		}
 		if !yield(r) {
 			return
 		}
@@ -57,6 +66,9 @@ func (t *table) all(yield func(*route) bool) {
 
 // at returns the route of exactly this host, or nil.
 func (t *table) at(host string) *route {
+	if r, ok := t.over[host]; ok {
+		return r
+	}
 	slot, key := t.slot(host)
 	return slot[key]
 }
@@ -106,6 +118,7 @@ func build(prev *table, routes []model.Route, turn uint64, reserved string, get 
 		}
 	}
 	b.next = &table{exact: maps.Clone(prev.exact), wild: maps.Clone(prev.wild)}
+	maps.Copy(b.next.exact, prev.over)
 	for _, in := range append(owners, others...) {
 		if b.add(in) {
 			replaced++
