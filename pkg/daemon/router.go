@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,7 +15,8 @@ import (
 )
 
 var (
-	_ reconcile.Router = (*router)(nil)
+	_ reconcile.Router  = (*router)(nil)
+	_ reconcile.Patcher = (*router)(nil)
 	// A replica's container is called WORKLOAD-vRELEASE-gGENERATION-…, see model.Replica.Name.
 	workloadOf = regexp.MustCompile(`^(.+?)-v\d+-g\d+-`)
 )
@@ -27,11 +30,11 @@ type router struct {
 	once       sync.Once
 
 	mu      sync.Mutex
-	serving map[string]bool // containers of the table published last
+	serving map[string][]model.Backend // by workload: those of the table in force
 }
 
 func newRouter(p *proxy.Proxy, setHealthy func(string, bool)) *router {
-	return &router{proxy: p, setHealthy: setHealthy, first: make(chan struct{})}
+	return &router{proxy: p, setHealthy: setHealthy, first: make(chan struct{}), serving: map[string][]model.Backend{}}
 }
 
 // Publish implements reconcile.Router.
@@ -40,28 +43,58 @@ func (r *router) Publish(ctx context.Context, routes []model.Route) error {
 	r.once.Do(func() { close(r.first) })
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := make(map[string]bool, len(r.serving))
-	last := ""
-	for i := range routes {
-		if id := routes[i].WorkloadID; id == last {
-			continue // another host of the same workload: the same backends
-		} else {
-			last = id
-		}
-		for _, b := range routes[i].Backends {
-			now[b.Name] = true
-			if !r.serving[b.Name] {
-				r.setHealthy(b.Name, true)
-			}
+	here := r.serve(routes)
+	for id := range r.serving {
+		if !here[id] {
+			r.turn(id, nil)
+			delete(r.serving, id)
 		}
 	}
-	for name := range r.serving {
-		if !now[name] {
-			r.setHealthy(name, false)
-		}
-	}
-	r.serving = now
 	return err
+}
+
+// Patch implements reconcile.Patcher.
+func (r *router) Patch(ctx context.Context, routes []model.Route) error {
+	err := r.proxy.Patch(ctx, routes)
+	if errors.Is(err, proxy.ErrPublish) {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.serve(routes)
+	return err
+}
+
+// serve tells the network what these routes say, and returns the workloads they belong to. r.mu is held.
+func (r *router) serve(routes []model.Route) map[string]bool {
+	here := map[string]bool{}
+	for i := range routes {
+		if id := routes[i].WorkloadID; !here[id] { // another host of the same workload has the same backends
+			here[id] = true
+			r.turn(id, routes[i].Backends)
+		}
+	}
+	return here
+}
+
+// turn makes these the replicas of a workload that take requests. r.mu is held.
+func (r *router) turn(workload string, now []model.Backend) {
+	was := r.serving[workload]
+	for _, b := range now {
+		if !named(was, b.Name) {
+			r.setHealthy(b.Name, true)
+		}
+	}
+	for _, b := range was {
+		if !named(now, b.Name) {
+			r.setHealthy(b.Name, false)
+		}
+	}
+	r.serving[workload] = now
+}
+
+func named(backends []model.Backend, name string) bool {
+	return slices.ContainsFunc(backends, func(b model.Backend) bool { return b.Name == name })
 }
 
 // Drain implements reconcile.Router.

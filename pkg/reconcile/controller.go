@@ -45,9 +45,10 @@ type Controller struct {
 	readAt    time.Time // when the newest snapshot was read
 
 	table   []model.Route
-	moved   bool      // a workload has more or fewer routes than its place in the table
-	changed bool      // the table differs from the one published last
-	retryAt time.Time // of publishing
+	moved   bool                 // a workload has more or fewer routes than its place in the table
+	changed bool                 // the table differs from the one in force
+	patches map[string]*workload // all that differs; nil: the whole table has to be published
+	retryAt time.Time            // of publishing
 	tries   int
 
 	recording    bool
@@ -160,12 +161,7 @@ func (c *Controller) decide(w *workload, now time.Time) decision {
 		c.save(w, &u, now)
 	}
 	if !equalRoutes(w.routes, d.routes) {
-		c.moved = c.moved || len(w.routes) != len(d.routes)
-		w.routes = d.routes
-		c.changed = true
-		if !c.moved {
-			copy(c.table[w.at:], w.routes)
-		}
+		c.reroute(w, d.routes)
 	}
 	keep := map[string]bool{d.keep: true}
 	for _, s := range d.slots {
@@ -176,45 +172,6 @@ func (c *Controller) decide(w *workload, now time.Time) decision {
 		return keep[name] || here
 	})
 	return d
-}
-
-// publish hands the route table over, where it changed.
-func (c *Controller) publish(ctx context.Context, now time.Time) {
-	if c.moved {
-		c.table = make([]model.Route, 0, len(c.table))
-		for _, id := range c.sorted() {
-			w := c.workloads[id]
-			w.at = len(c.table)
-			c.table = append(c.table, w.routes...)
-		}
-		c.moved = false
-	}
-	first := !isClosed(c.ready)
-	if !first && !c.changed || now.Before(c.retryAt) {
-		return
-	}
-	began := time.Now()
-	err := c.cfg.Router.Publish(ctx, slices.Clip(c.table))
-	c.log.Debug().Err(err).Int("routes", len(c.table)).Dur("took", time.Since(began)).Msg("published")
-	switch kind := model.KindOf(err); {
-	case kind == model.KindInvalid, kind == model.KindConflict:
-		c.log.Warn().Err(err).Msg("routes were left out")
-	case err != nil:
-		c.tries++
-		c.retryAt = now.Add(backoff(c.tries))
-		c.changed = true
-		if ctx.Err() == nil {
-			c.log.Error().Err(err).Int("routes", len(c.table)).Msg("publishing the routes failed")
-		}
-		return
-	}
-	if c.tries > 0 { // removals were held back
-		c.dirtyAll()
-	}
-	c.changed, c.tries, c.retryAt = false, 0, time.Time{}
-	if first {
-		close(c.ready)
-	}
 }
 
 // dispatch calls off what is not wanted any more and begins what is.

@@ -46,6 +46,11 @@ func TestDeploySwitchesWhenAllAreHealthy(t *testing.T) {
 		settle(time.Second)
 		wantState(t, w, d, model.DeploySucceeded)
 		wantUp(t, w, "shop-v2-g0-web-1", "shop-v2-g0-web-2")
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.patches == 0 || w.publishes-w.patches > 2 {
+			t.Errorf("%d publishes, %d of them patches", w.publishes, w.patches)
+		}
 	})
 }
 

@@ -42,6 +42,14 @@ type Router interface {
 	Drain(ctx context.Context, backends []string) error
 }
 
+// Patcher is a Router that can replace some routes faster than all.
+type Patcher interface {
+	// Patch replaces all routes of some workloads that are in the table in force; only their state and backends differ.
+	// Errors of KindInvalid and KindConflict are those of Publish. After any other nothing has changed, and Publish is
+	// called instead.
+	Patch(ctx context.Context, routes []model.Route) error
+}
+
 // State holds intent and takes what was seen.
 type State interface {
 	// Desired returns one consistent snapshot. The values in it are shared: they are never written to.

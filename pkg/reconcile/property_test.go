@@ -41,16 +41,18 @@ func drawAct(t *rapid.T) act {
 func TestConverges(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		acts := rapid.SliceOfN(rapid.Custom(drawAct), 1, 25).Draw(rt, "acts")
+		plain := rapid.Bool().Draw(rt, "router without patches")
 		var failed error
-		synctest.Test(t, func(t *testing.T) { failed = live(t, acts) })
+		synctest.Test(t, func(t *testing.T) { failed = live(t, acts, plain) })
 		if failed != nil {
 			rt.Fatal(failed)
 		}
 	})
 }
 
-func live(t *testing.T, acts []act) error {
+func live(t *testing.T, acts []act, plain bool) error {
 	w := newWorld()
+	w.plain = plain
 	w.create("shop")
 	w.create("blog")
 	w.boot(t)

@@ -2,7 +2,9 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/pandabox/pandabox/pkg/model"
@@ -20,7 +22,45 @@ func (s *session) Publish(ctx context.Context, routes []model.Route) error {
 	if !s.step() {
 		return errDead
 	}
-	next := make(map[string]model.Route, len(routes))
+	return s.take(make(map[string]model.Route, len(routes)), routes)
+}
+
+var _ Patcher = (*session)(nil)
+
+func (s *session) Patch(ctx context.Context, routes []model.Route) error {
+	if err := s.gone(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.publErr != nil {
+		return s.publErr
+	}
+	next := maps.Clone(s.table)
+	given := map[string]int{}
+	for _, r := range routes {
+		old, ok := next[r.Host]
+		if !ok || old.WorkloadID != r.WorkloadID || old.TLS != r.TLS {
+			s.broke("%s is patched and is not in the table", r.Host)
+			return errors.New("publish")
+		}
+		delete(next, r.Host)
+		given[r.WorkloadID]++
+	}
+	for _, r := range next {
+		if given[r.WorkloadID] > 0 {
+			s.broke("%s is not in the patch of its workload", r.Host)
+		}
+	}
+	if !s.step() {
+		return errDead
+	}
+	s.patches++
+	return s.take(next, routes)
+}
+
+// take puts a table in force: what is in next, and routes.
+func (s *session) take(next map[string]model.Route, routes []model.Route) error {
 	for _, r := range routes {
 		if _, twice := next[r.Host]; twice {
 			s.broke("%s is routed twice", r.Host)

@@ -54,6 +54,8 @@ type world struct {
 
 	table     map[string]model.Route
 	publishes int
+	patches   int  // of publishes
+	plain     bool // the router knows no patches
 	publErr   error
 	refused   error          // of a publish that is in force all the same
 	inflight  map[string]int // requests by backend
@@ -105,6 +107,9 @@ func (w *world) boot(t *testing.T, change ...func(*Config)) *session {
 	t.Helper()
 	s := &session{world: w, dead: make(chan struct{}), done: make(chan error, 1)}
 	cfg := Config{State: s, Runtime: s, Images: s, Router: s, Environ: s, Prober: s, LastLogLine: func(_ context.Context, name string) string { return "PORT is not set" }}
+	if w.plain {
+		cfg.Router = struct{ Router }{s}
+	}
 	for _, f := range change {
 		f(&cfg)
 	}
