@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/containerd/containerd/v2/cmd/containerd/command"
+	plugins "github.com/containerd/plugin/registry"
 )
 
 // ChildMain is containerd: what the binary does when the runtime starts it again as its child. args are those after
@@ -27,6 +28,7 @@ func ChildMain(args []string) int {
 		return 1
 	}
 	defer func() { _ = lock.Close() }()
+	plugins.Register(cleanupPlugin())
 	ctx := context.Background() //nolint:forbidigo // this is a main function, of the child
 	if err := command.App().Run(ctx, []string{"containerd", "--config", args[0]}); err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "containerd:", err)

@@ -28,8 +28,8 @@ const (
 	engineLogMax   = 8 << 20          // bytes of containerd's own log, kept twice
 	engineSilences = 3                // unanswered checks before a hanging containerd is killed
 	restartBase    = 50 * time.Millisecond
-	restartMax     = 10 * time.Second
-	restartSettled = time.Minute // a life this long makes the next back-off short again
+	restartMax     = 3 * time.Second
+	restartSettled = 20 * time.Second // a life this long makes the next back-off short again
 )
 
 // engine is the supervised containerd.

@@ -568,3 +568,40 @@ func TestCommandsSurviveContainerd(t *testing.T) {
 		})
 	}
 }
+
+// Starting and removing get done however often containerd is killed meanwhile.
+func TestContainerdKilledMeanwhile(t *testing.T) {
+	cfg := boxtest.Config(t)
+	cfg.Logger = zerolog.Nop()
+	cfg.ImageGrace = time.Nanosecond
+	r := boxtest.Start(t, cfg)
+	img := boxtest.Import(t, r, runtimetest.Image(t, runtimetest.ImageSpec{}))
+	for i := range 5 {
+		spec := boxtest.Spec(img, i+1)
+		after := time.Duration(i*25) * time.Millisecond // at another point of the work each time
+		kill := func() *time.Timer {
+			pid := enginePid(t, cfg)
+			return time.AfterFunc(after, func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+		}
+		k := kill()
+		c, err := r.Start(t.Context(), spec)
+		if err != nil {
+			t.Errorf("starting, killed after %s: %v", after, err)
+			continue
+		}
+		k.Stop()
+		boxtest.Eventually(t, "the app answers", func() bool { return get(t, c, "/up") != "" })
+		k = kill()
+		if err := r.Remove(t.Context(), spec.Name, 10*time.Second); err != nil {
+			t.Errorf("removing, killed after %s: %v", after, err)
+		}
+		k.Stop()
+		if all, err := r.List(t.Context()); err != nil || len(all) != 0 {
+			t.Errorf("killed after %s, left %+v, %v", after, all, err)
+		}
+	}
+	if err := r.Reclaim(t.Context(), model.Keep{}); err != nil {
+		t.Fatal(err)
+	}
+	boxtest.Leftovers(t, r, cfg)
+}

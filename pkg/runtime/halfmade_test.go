@@ -1,8 +1,10 @@
 package runtime_test
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -173,5 +175,39 @@ func TestSweep(t *testing.T) {
 	}
 	if err := c.ImageService().Delete(ctx, "foreign"); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A kill of containerd in the middle of making a snapshot leaves the directory of one there is no record of.
+func TestOrphanedSnapshotDirectory(t *testing.T) {
+	cfg := boxtest.Config(t)
+	r := boxtest.Start(t, cfg)
+	img := boxtest.Import(t, r, runtimetest.Image(t, runtimetest.ImageSpec{}))
+	if err := r.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var orphans []string
+	for i := range 20 { // one of them has the next number
+		orphans = append(orphans, filepath.Join(cfg.DataDir, "containerd/root/io.containerd.snapshotter.v1.overlayfs/snapshots", strconv.Itoa(i+1)))
+	}
+	made := 0
+	for _, d := range orphans {
+		if err := os.Mkdir(d, 0o700); os.IsExist(err) {
+			continue
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		made++
+		if err := os.Mkdir(filepath.Join(d, "fs"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r = boxtest.Reopen(t, cfg)
+	if _, err := r.Start(t.Context(), boxtest.Spec(img, 1)); err != nil {
+		t.Fatal(err)
+	}
+	left := slices.DeleteFunc(orphans, func(d string) bool { _, err := os.Stat(d); return os.IsNotExist(err) })
+	if made < 10 || len(left) > 20-made+1 {
+		t.Errorf("made %d, left %v", made, left)
 	}
 }

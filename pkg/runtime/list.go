@@ -18,23 +18,11 @@ type found struct {
 	runtime string // path of its shim
 }
 
-// listTries is how often a listing is begun: containerd may end in the middle of one.
-const listTries = 3
-
 // List returns every container of ours, whatever its state.
 func (r *Runtime) List(ctx context.Context) ([]model.Container, error) {
-	var all []found
-	for tries := 1; ; tries++ {
-		turn, err := r.begin(ctx)
-		if err == nil {
-			all, err = r.list(turn)
-		}
-		if err == nil {
-			break
-		}
-		if model.KindOf(err) != model.KindUnavailable || tries == listTries || pauseFor(ctx, 20*time.Millisecond) != nil {
-			return nil, err
-		}
+	all, err := again(ctx, r, r.list)
+	if err != nil {
+		return nil, err
 	}
 	out := make([]model.Container, len(all))
 	for i, c := range all {

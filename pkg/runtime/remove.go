@@ -24,11 +24,8 @@ const killTime = 20 * time.Second
 // Remove ends a container, gently first, and removes all of it but its log. grace is the time from the image's stop
 // signal, SIGTERM unless it names another, to SIGKILL. What is not there is removed already.
 func (r *Runtime) Remove(ctx context.Context, name string, grace time.Duration) error {
-	ctx, err := r.begin(ctx)
-	if err != nil {
-		return err
-	}
-	return r.remove(ctx, name, grace)
+	_, err := again(ctx, r, func(ctx context.Context) (struct{}, error) { return struct{}{}, r.remove(ctx, name, grace) })
+	return err
 }
 
 func (r *Runtime) remove(ctx context.Context, name string, grace time.Duration) error {
@@ -107,8 +104,8 @@ func (r *Runtime) endProcesses(ctx context.Context, task containerd.Task, s sysc
 	}
 	if grace > 0 && r.askToEnd(task.ID(), first, s) {
 		select {
-		case <-exited:
-			return nil
+		case end := <-exited:
+			return brokenWait(end)
 		case <-time.After(grace):
 		case <-ctx.Done():
 			return ctx.Err()
@@ -118,14 +115,22 @@ func (r *Runtime) endProcesses(ctx context.Context, task containerd.Task, s sysc
 		return nil // ended
 	}
 	select {
-	case <-exited:
-		return nil
+	case end := <-exited:
+		return brokenWait(end)
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(killTime):
 		return model.Errorf(model.KindTimeout, "a process cannot be killed").
 			WithWhy("it hangs in the kernel, usually waiting for a disk or network file system")
 	}
+}
+
+// brokenWait returns the error of a wait that ended because containerd did, not the container.
+func brokenWait(end containerd.ExitStatus) error {
+	if err := end.Error(); isUnavailable(err) {
+		return err
+	}
+	return nil
 }
 
 // askToEnd sends the stop signal, and tells whether anybody got it.

@@ -25,36 +25,34 @@ import (
 // Start runs a container. It is idempotent by name: a running container of that name is returned as it is, a half-made
 // or ended one is replaced. When it fails, nothing of the container stays.
 func (r *Runtime) Start(ctx context.Context, spec model.ContainerSpec) (model.Container, error) {
-	ctx, err := r.begin(ctx)
-	if err != nil {
-		return model.Container{}, err
-	}
 	done, err := r.locks.take(ctx, spec.Name)
 	if err != nil {
 		return model.Container{}, failure(err, "cannot start %s", spec.Name)
 	}
 	defer done()
+	c, err := again(ctx, r, func(ctx context.Context) (model.Container, error) { return r.start(ctx, spec) })
+	return c, failure(err, "cannot start %s", spec.Name)
+}
+
+func (r *Runtime) start(ctx context.Context, spec model.ContainerSpec) (model.Container, error) {
 	have, err := r.one(ctx, spec.Name)
 	if err == nil && have.State == model.ContainerRunning && have.Addr.IsValid() {
 		return have.Container, nil
 	}
 	if model.KindOf(err) != model.KindNotFound {
 		if err := r.clear(ctx, spec.Name, 0); err != nil {
-			return model.Container{}, failure(err, "cannot start %s", spec.Name)
+			return model.Container{}, err
 		}
 	}
 	uri, err := r.logURI(spec)
 	if err != nil {
-		return model.Container{}, failure(err, "cannot start %s", spec.Name)
+		return model.Container{}, err
 	}
 	c, err := r.launch(ctx, spec, launch{io: cio.LogURI(uri)})
 	if errdefs.IsAlreadyExists(err) { // a snapshot or task without a record, left by a crash; launch has removed it
 		c, err = r.launch(ctx, spec, launch{io: cio.LogURI(uri)})
 	}
-	if err != nil {
-		return model.Container{}, failure(err, "cannot start %s", spec.Name)
-	}
-	return c, nil
+	return c, err
 }
 
 func (r *Runtime) logURI(spec model.ContainerSpec) (*url.URL, error) {
