@@ -10,7 +10,7 @@ import (
 	"github.com/pandabox/pandabox/pkg/model"
 )
 
-// statusDelay is how long a change of status alone may wait, so that many are written in one transaction.
+// statusDelay is how long what nothing waits for may wait to be written, so that many are written in one transaction.
 const statusDelay = 100 * time.Millisecond
 
 // save has an update written with the next batch.

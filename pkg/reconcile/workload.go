@@ -54,7 +54,7 @@ func (w *workload) adopt(dw *model.DesiredWorkload, at uint64) bool {
 
 // due returns when what was decided should be written.
 func (w *workload) due() time.Time {
-	if intent(w.pending) {
+	if urgent(w.pending) {
 		return w.since
 	}
 	return w.since.Add(statusDelay)
@@ -72,6 +72,11 @@ type watch struct {
 // intent tells whether an update changes more than status.
 func intent(u *model.WorkloadUpdate) bool {
 	return u != nil && (u.Deploy != nil || u.Good != nil || u.RollBackTo != nil || u.Settled != "" || u.Removed || u.Image != nil)
+}
+
+// urgent tells whether something waits for the update to be stored; a new phase of a deploy and status do not.
+func urgent(u *model.WorkloadUpdate) bool {
+	return u.Good != nil || u.RollBackTo != nil || u.Settled != "" || u.Removed || u.Image != nil
 }
 
 // merge returns both updates in one; what b says counts.
