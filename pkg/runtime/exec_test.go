@@ -182,3 +182,25 @@ func TestRun(t *testing.T) {
 	}
 	boxtest.Leftovers(t, r, cfg)
 }
+
+// However early or late a one-off run is called off, nothing of it stays.
+func TestRunCalledOff(t *testing.T) {
+	cfg := boxtest.Config(t)
+	cfg.ImageGrace = time.Nanosecond
+	r := boxtest.Start(t, cfg)
+	img := boxtest.Import(t, r, runtimetest.Image(t, runtimetest.ImageSpec{}))
+	for i := range 12 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i*15)*time.Millisecond)
+		spec := boxtest.Spec(img, i+1)
+		spec.Name = ""
+		_, err := r.Run(ctx, spec, model.ExecSpec{Command: []string{"/app", "stubborn"}})
+		cancel()
+		if k := model.KindOf(err); k != model.KindTimeout {
+			t.Errorf("called off after %d ms: %s, %v", i*15, k, err)
+		}
+	}
+	if err := r.Reclaim(t.Context(), model.Keep{}); err != nil {
+		t.Fatal(err)
+	}
+	boxtest.Leftovers(t, r, cfg)
+}

@@ -96,9 +96,12 @@ func (r *Runtime) launch(ctx context.Context, spec model.ContainerSpec, how laun
 	if err != nil {
 		return model.Container{}, err
 	}
-	task, err := c.NewTask(ctx, how.io)
+	task, err := newTask(ctx, c, how.io)
 	if err != nil {
 		return model.Container{}, startFailure(spec, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return model.Container{}, err
 	}
 	addr, err := r.attach(ctx, spec, int(task.Pid()), etc)
 	if err != nil {
@@ -118,6 +121,20 @@ func (r *Runtime) launch(ctx context.Context, spec model.ContainerSpec, how laun
 		CreatedAt: at, StartedAt: at,
 	}, nil
 }
+
+// newTask makes the container's task, to the end even where ctx ends first: a task called off half way is cleaned up by
+// containerd at its leisure, when the container is long taken for removed.
+func newTask(ctx context.Context, c containerd.Container, io cio.Creator) (containerd.Task, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), taskTime)
+	defer cancel()
+	return c.NewTask(whole, io)
+}
+
+// taskTime bounds the making of one task, which takes 0.1 s on a quiet box.
+const taskTime = time.Minute
 
 // create makes the container's record, file system and files.
 func (r *Runtime) create(ctx context.Context, spec model.ContainerSpec, img *image, tty bool) (containerd.Container, string, error) {
