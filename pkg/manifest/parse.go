@@ -13,8 +13,9 @@ import (
 var (
 	rootKeys     = []string{"app", "project", "kind", "image", "domains", "domain", "variables", "process", "volume", "env"}
 	sectionKeys  = []string{"image", "domains", "domain", "variables", "process"} // of [env.NAME]
-	processKeys  = []string{"command", "port", "health", "scale", "stop_grace"}
+	processKeys  = []string{"command", "port", "health", "scale", "stop_grace", "http"}
 	healthKeys   = []string{"path", "grace", "interval", "timeout"}
+	httpKeys     = []string{"max_body", "timeout", "headers"}
 	scaleKeys    = []string{"replicas", "cpu", "memory", "pids"}
 	volumeKeys   = []string{"path", "name"}
 	domainKeys   = []string{"host"}

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +26,12 @@ func readProcess(t table, p *model.Process) {
 	}
 	readHealth(t.table("health", `{ path = "/up" }`), p)
 	readScale(t.table("scale", `{ replicas = 2 }`), p)
+	if t.has("http") {
+		readHTTP(t.table("http", `{ max_body = "1GB" }`), p)
+		if p.Name != model.ProcessWeb {
+			t.fail("http", model.Invalid("process %s takes no requests from outside", p.Name).WithHint("set http in [process.web]"))
+		}
+	}
 	if release {
 		for _, k := range []string{"port", "health"} {
 			if t.has(k) {
@@ -85,6 +92,37 @@ func readHealth(t table, p *model.Process) {
 			}
 		}
 	}
+}
+
+// readHTTP sets what one request to the process may ask for. Headers add to those set before.
+func readHTTP(t table, p *model.Process) {
+	t.only(httpKeys...)
+	if t.has("max_body") {
+		if s := t.text("max_body", `"1GB"`); s == "none" {
+			p.HTTP.MaxBody = -1
+		} else if t.r.err == nil {
+			var err error
+			p.HTTP.MaxBody, err = ParseSize(s)
+			t.fail("max_body", err)
+		}
+	}
+	if t.has("timeout") {
+		p.HTTP.Timeout = t.duration("timeout", "60s")
+		t.fail("timeout", model.RouteLimits{Timeout: p.HTTP.Timeout}.Validate("process "+p.Name))
+	}
+	headers := t.table("headers", `{ X-Frame-Options = "DENY" }`)
+	if len(headers.values) > 0 {
+		p.HTTP.Headers = maps.Clone(p.HTTP.Headers)
+		if p.HTTP.Headers == nil {
+			p.HTTP.Headers = map[string]string{}
+		}
+	}
+	for _, k := range headers.keys() {
+		v := headers.text(k, `"DENY"`)
+		headers.fail(k, model.RouteLimits{Headers: map[string]string{k: v}}.Validate("process "+p.Name))
+		p.HTTP.Headers[k] = v
+	}
+	t.fail("headers", p.HTTP.Validate("process "+p.Name))
 }
 
 func readScale(t table, p *model.Process) {

@@ -97,6 +97,7 @@ func TestSchemaKeys(t *testing.T) {
 		"$defs/variables/additionalProperties/oneOf[1]": variableKeys,
 		"$defs/process": processKeys,
 		"$defs/health":  healthKeys,
+		"$defs/http":    httpKeys,
 		"$defs/scale":   scaleKeys,
 	} {
 		var at any = schema
@@ -129,7 +130,7 @@ func TestDocs(t *testing.T) {
 			t.Errorf("%v in\n%s", err, doc)
 		}
 	}
-	for _, key := range slices.Concat(rootKeys, processKeys, healthKeys, scaleKeys, volumeKeys, domainKeys, variableKeys) {
+	for _, key := range slices.Concat(rootKeys, processKeys, healthKeys, httpKeys, scaleKeys, volumeKeys, domainKeys, variableKeys) {
 		if !strings.Contains(string(b), key) {
 			t.Errorf("the page does not mention %s", key)
 		}

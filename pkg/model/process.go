@@ -19,6 +19,7 @@ type Process struct {
 	Health  HealthCheck `json:"health,omitzero"`
 	Scale   Scale       `json:"scale,omitzero"`
 	Grace   Duration    `json:"stopGrace,omitempty"` // SIGTERM to SIGKILL; 0 means DefaultStopGrace
+	HTTP    RouteLimits `json:"http,omitzero"`       // of the web process: what one request may ask for, and headers of every answer
 }
 
 // HealthCheck says how a replica shows that it is ready.
@@ -119,6 +120,9 @@ func (p Process) Validate() error {
 		if d < 0 || d > MaxGrace {
 			return Invalid("process %s: %s of %s is out of bounds", p.Name, name, d).WithHint("choose 0s to %s", MaxGrace)
 		}
+	}
+	if err := p.HTTP.Validate("process " + p.Name); err != nil {
+		return err
 	}
 	return p.Scale.Validate("process " + p.Name)
 }

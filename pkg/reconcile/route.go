@@ -14,9 +14,14 @@ func (p *planner) route() {
 	for _, b := range backends {
 		p.backends[b.Name] = true
 	}
+	var limits model.RouteLimits
+	if p.dw.Good != nil {
+		web, _ := p.dw.Good.Process(model.ProcessWeb)
+		limits = web.HTTP
+	}
 	for _, d := range p.dw.Domains {
 		p.out.routes = append(p.out.routes, model.Route{
-			Host: d.Host, WorkloadID: p.dw.Workload.ID, App: p.dw.App.Name, TLS: d.TLS, State: state, Backends: backends,
+			Host: d.Host, WorkloadID: p.dw.Workload.ID, App: p.dw.App.Name, TLS: d.TLS, State: state, Backends: backends, Limits: limits,
 		})
 	}
 }

@@ -250,6 +250,37 @@ func TestForeignThingsStay(t *testing.T) {
 	}
 }
 
+// TestRequestLimits sets what one request may ask for, and a header of every answer.
+func TestRequestLimits(t *testing.T) {
+	w := start(t)
+	n := vars(w.image(), "VERSION=1")
+	n.Processes = grace("20s")
+	n.Processes[0].HTTP = model.RouteLimits{MaxBody: 1000, Timeout: model.Duration(300 * time.Millisecond), Headers: map[string]string{"X-Frame-Options": "DENY"}}
+	w.succeed("web", n)
+	res, err := w.http.Get("https://" + host("web") + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusOK || res.Header.Get("X-Frame-Options") != "DENY" {
+		t.Fatalf("%d %v", res.StatusCode, res.Header)
+	}
+	if code, _, err := w.do(http.MethodPost, "web", "/", strings.Repeat("x", 1000)); err != nil || code != http.StatusOK {
+		t.Fatalf("a body that fits: %d %v", code, err)
+	}
+	if code, _, err := w.do(http.MethodPost, "web", "/", strings.Repeat("x", 1001)); err != nil || code != http.StatusRequestEntityTooLarge {
+		t.Fatalf("a body that does not: %d %v", code, err)
+	}
+	if code, _, err := w.get("web", "/slow/5000"); err != nil || code != http.StatusGatewayTimeout {
+		t.Fatalf("a slow answer: %d %v", code, err)
+	}
+	n.Processes[0].HTTP = model.RouteLimits{}
+	w.succeed("web", n)
+	if code, _, err := w.do(http.MethodPost, "web", "/", strings.Repeat("x", 1001)); err != nil || code != http.StatusOK {
+		t.Fatalf("after the limits are gone: %d %v", code, err)
+	}
+}
+
 // TestNoSuchApp asks for a host nobody has, and for a known one over plain HTTP.
 func TestNoSuchApp(t *testing.T) {
 	w := start(t)
