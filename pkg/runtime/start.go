@@ -96,12 +96,9 @@ func (r *Runtime) launch(ctx context.Context, spec model.ContainerSpec, how laun
 	if err != nil {
 		return model.Container{}, err
 	}
-	task, err := newTask(ctx, c, how.io)
+	task, err := whole(ctx, func(ctx context.Context) (containerd.Task, error) { return c.NewTask(ctx, how.io) })
 	if err != nil {
 		return model.Container{}, startFailure(spec, err)
-	}
-	if err := ctx.Err(); err != nil {
-		return model.Container{}, err
 	}
 	addr, err := r.attach(ctx, spec, int(task.Pid()), etc)
 	if err != nil {
@@ -122,19 +119,24 @@ func (r *Runtime) launch(ctx context.Context, spec model.ContainerSpec, how laun
 	}, nil
 }
 
-// newTask makes the container's task, to the end even where ctx ends first: a task called off half way is cleaned up by
-// containerd at its leisure, when the container is long taken for removed.
-func newTask(ctx context.Context, c containerd.Container, io cio.Creator) (containerd.Task, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), taskTime)
-	defer cancel()
-	return c.NewTask(whole, io)
-}
+// wholeTime bounds the making of one container or task, which takes 0.1 s on a quiet box.
+const wholeTime = time.Minute
 
-// taskTime bounds the making of one task, which takes 0.1 s on a quiet box.
-const taskTime = time.Minute
+// whole does what must not be called off half way, to the end even where ctx ends first: containerd would finish or undo
+// its half at its leisure, when the container is long taken for removed.
+func whole[T any](ctx context.Context, do func(context.Context) (T, error)) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
+	inner, cancel := context.WithTimeout(context.WithoutCancel(ctx), wholeTime)
+	defer cancel()
+	out, err := do(inner)
+	if err == nil {
+		err = ctx.Err()
+	}
+	return out, err
+}
 
 // create makes the container's record, file system and files.
 func (r *Runtime) create(ctx context.Context, spec model.ContainerSpec, img *image, tty bool) (containerd.Container, string, error) {
@@ -162,11 +164,13 @@ func (r *Runtime) create(ctx context.Context, spec model.ContainerSpec, img *ima
 		return nil, "", err
 	}
 	labels[containerd.StopSignalLabel] = img.config.StopSignal
-	c, err := r.client.NewContainer(ctx, idOf(spec.Name),
-		containerd.WithSpec(s),
-		containerd.WithContainerLabels(labels),
-		containerd.WithRuntime(r.parts.Shim, &runcopts.Options{BinaryName: r.parts.Runc, Root: r.cfg.runcRoot()}),
-		r.withSnapshot(spec, img))
+	c, err := whole(ctx, func(ctx context.Context) (containerd.Container, error) {
+		return r.client.NewContainer(ctx, idOf(spec.Name),
+			containerd.WithSpec(s),
+			containerd.WithContainerLabels(labels),
+			containerd.WithRuntime(r.parts.Shim, &runcopts.Options{BinaryName: r.parts.Runc, Root: r.cfg.runcRoot()}),
+			r.withSnapshot(spec, img))
+	})
 	if err != nil {
 		return nil, "", fmt.Errorf("making the container: %w", err)
 	}
