@@ -48,7 +48,7 @@ const (
 	DefaultStopGrace      = Duration(10 * time.Second)
 	DefaultMemory         = 512 << 20
 	DefaultPids           = 512
-	MinMemory             = 6 << 20 // below it runc itself does not start
+	MinMemory             = 12 << 20 // runc itself takes 6 MB to start on cgroup v1, more on v2
 	MaxReplicas           = 100
 	MaxGrace              = Duration(30 * time.Minute)
 )

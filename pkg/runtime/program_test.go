@@ -48,9 +48,9 @@ func TestBadPrograms(t *testing.T) {
 			t.Fatalf("%#v", err)
 		}
 	})
-	t.Run("little memory", func(t *testing.T) {
+	t.Run("the least memory", func(t *testing.T) {
 		spec := boxtest.Spec(img, 1, "/app", "exit", "0")
-		spec.Limits.Memory = 12 << 20 // runc itself takes 6 MB on cgroup v1 and more on v2
+		spec.Limits.Memory = model.MinMemory
 		if _, err := r.Start(t.Context(), spec); err != nil {
 			t.Fatal(err)
 		}
