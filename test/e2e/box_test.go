@@ -281,6 +281,19 @@ func TestRequestLimits(t *testing.T) {
 	}
 }
 
+// TestDoctor looks at a box that is well, and at one with an app that is not.
+func TestDoctor(t *testing.T) {
+	w := start(t)
+	w.succeed("web", vars(w.image(), "VERSION=1"))
+	w.cli(0, "doctor")
+	if d := w.deploy("bad", vars(w.image(), "MODE=exit")); d.State != model.DeployFailed {
+		t.Fatalf("ended %s", d.State)
+	}
+	if r := w.cli(1, "doctor"); !strings.Contains(r.Out, "bad in production (down)") {
+		t.Fatalf("%s%s", r.Out, r.Err)
+	}
+}
+
 // TestNoSuchApp asks for a host nobody has, and for a known one over plain HTTP.
 func TestNoSuchApp(t *testing.T) {
 	w := start(t)
