@@ -13,26 +13,29 @@ import (
 )
 
 func (sh *shell) status() *cobra.Command {
+	return sh.look(&cobra.Command{Use: "status", Short: "How an app is"}, sh.writeStatus)
+}
+
+// look is a command that shows one workload, or with --all sums up every one.
+func (sh *shell) look(cmd *cobra.Command, show func(api.Workload) error) *cobra.Command {
 	var all bool
-	cmd := &cobra.Command{
-		Use: "status", Short: "How an app is", Args: nothing,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if all {
-				return sh.everything(cmd)
-			}
-			c, ref, err := sh.at()
-			if err != nil {
-				return err
-			}
-			w, err := c.Workload(cmd.Context(), ref)
-			if err != nil {
-				return err
-			}
-			if sh.json {
-				return sh.writeJSON(w)
-			}
-			return sh.writeStatus(w)
-		},
+	cmd.Args = nothing
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if all {
+			return sh.everything(cmd)
+		}
+		c, ref, err := sh.at()
+		if err != nil {
+			return err
+		}
+		w, err := c.Workload(cmd.Context(), ref)
+		if err != nil {
+			return err
+		}
+		if sh.json {
+			return sh.writeJSON(w)
+		}
+		return show(w)
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "every app in every environment")
 	return sh.aboutApp(cmd)
@@ -131,41 +134,23 @@ func healthOf(p api.WorkloadProcess) string {
 }
 
 func (sh *shell) ps() *cobra.Command {
-	var all bool
-	cmd := &cobra.Command{
-		Use: "ps", Short: "The replicas of an app", Args: nothing,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if all {
-				return sh.everything(cmd)
-			}
-			c, ref, err := sh.at()
-			if err != nil {
-				return err
-			}
-			w, err := c.Workload(cmd.Context(), ref)
-			if err != nil {
-				return err
-			}
-			if sh.json {
-				return sh.writeJSON(w)
-			}
-			now := time.Now()
-			head := []string{"PROCESS", "STATE", "RELEASE", "SINCE", "RESTARTS", "MEMORY", "LAST EXIT"}
-			return list(&sh.output, w.Replicas, "no replica runs", head, func(t *table, r model.ReplicaStatus) {
-				memory, exit := "-", "-"
-				if u, ok := w.Usage[r.Name]; ok {
-					memory = size(u.Memory)
-				}
-				if r.LastExit != nil {
-					exit = exitText(*r.LastExit)
-				}
-				t.add(replicaName(r.Replica), string(r.State), number(r.Replica.Release), ago(now, r.Since), strconv.Itoa(r.Restarts), memory, exit)
-				t.paint(1, sh.outStyle().state)
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&all, "all", false, "every app in every environment")
-	return sh.aboutApp(cmd)
+	return sh.look(&cobra.Command{Use: "ps", Short: "The replicas of an app"}, sh.writeReplicas)
+}
+
+func (sh *shell) writeReplicas(w api.Workload) error {
+	now := time.Now()
+	head := []string{"PROCESS", "STATE", "RELEASE", "SINCE", "RESTARTS", "MEMORY", "LAST EXIT"}
+	return list(&sh.output, w.Replicas, "no replica runs", head, func(t *table, r model.ReplicaStatus) {
+		memory, exit := "-", "-"
+		if u, ok := w.Usage[r.Name]; ok {
+			memory = size(u.Memory)
+		}
+		if r.LastExit != nil {
+			exit = exitText(*r.LastExit)
+		}
+		t.add(replicaName(r.Replica), string(r.State), number(r.Replica.Release), ago(now, r.Since), strconv.Itoa(r.Restarts), memory, exit)
+		t.paint(1, sh.outStyle().state)
+	})
 }
 
 // replicaName is how people name a replica: "web.1".
