@@ -14,6 +14,7 @@ const (
 	RoleReplica Role = "replica" // one of a process's replicas
 	RoleRelease Role = "release" // runs the release process once
 	RoleOneOff  Role = "oneoff"  // pandabox run; ends with its caller
+	RoleJob     Role = "job"     // one attempt of a job's run; the scheduler removes it
 )
 
 // Replica identifies a container: it is written into the container's labels, so that one found after a crash can be
@@ -57,6 +58,8 @@ type ContainerSpec struct {
 	Limits  Limits
 	Mounts  []Mount
 	LogMax  int64 // bytes of log kept for the workload; 0 means the runtime's default
+
+	Function *Function // a function, run inside the daemon: Image, Command, Limits and Mounts are empty then
 }
 
 // ContainerState is how a container is.

@@ -13,6 +13,8 @@ type Release struct {
 	ConfigVersion int       `json:"configVersion"` // 0: no variables
 	Processes     []Process `json:"processes"`     // sorted by name; empty: one web process as the image says
 	Volumes       []Mount   `json:"volumes,omitempty"`
+	Function      *Function `json:"function,omitempty"`    // of an app of kind function: Image and Processes are empty then
+	Jobs          []JobSpec `json:"jobs,omitempty"`        // [[job]] of the app's own file
 	Description   string    `json:"description,omitempty"` // "Deploy registry/shop:1.2", "Set LOG_LEVEL"
 	CreatedBy     string    `json:"createdBy"`             // an Actor's name
 	CreatedAt     time.Time `json:"createdAt"`

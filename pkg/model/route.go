@@ -9,6 +9,8 @@ import (
 // Route says where requests for one host go. The whole table is published at once.
 type Route struct {
 	Host       string // as Domain.Host
+	Path       string // "" for the whole host; "/api/*" or "/health" for a function on another app's domain
+	Middleware bool   // with Path: the function may pass the request on to what the host would do without it
 	WorkloadID string
 	App        string // for error pages and the access log
 	TLS        TLSMode
@@ -30,8 +32,9 @@ const (
 
 // Backend is one replica that takes requests.
 type Backend struct {
-	Name string // the container's
-	Addr netip.AddrPort
+	Name     string         // the container's
+	Addr     netip.AddrPort // zero where Function is set
+	Function bool           // answers inside the daemon
 }
 
 // RouteLimits bound one request. Zero means the proxy's default.
