@@ -121,3 +121,10 @@ const (
 	DefaultKeepFor    = Duration(90 * 24 * time.Hour)
 	MaxJobs           = 1000 // of one workload
 )
+
+// ScheduledEvent is what a function's scheduled handler is told.
+type ScheduledEvent struct {
+	Cron          string    `json:"cron"`          // the job's schedule; "" when started by hand
+	Job           string    `json:"job"`           // its name
+	ScheduledTime time.Time `json:"scheduledTime"` // the due time, or when it was started by hand
+}
