@@ -44,7 +44,11 @@ func serviceCommands(version string) []*cobra.Command {
 			if err != nil {
 				return err
 			}
-			return d.Run(cmd.Context())
+			ctx, cancel := context.WithCancel(cmd.Context())
+			tended := make(chan struct{})
+			go func() { defer close(tended); tendHeap(ctx) }()
+			defer func() { cancel(); <-tended }()
+			return d.Run(ctx)
 		},
 	})
 	start := withConfig(&cobra.Command{
