@@ -30,6 +30,8 @@ type Config struct {
 	Runner     Runner       //
 	Logs       LogReader    //
 	Certs      Certificates //
+	Functions  FunctionHost //
+	KV         KVStore      //
 	Probes     []Probe      // what doctor looks at besides what control sees by itself
 	Now        func() time.Time
 }
@@ -40,6 +42,8 @@ type Control struct {
 	Tokens    *Tokens
 	Apps      *Apps
 	Images    *Images
+	Functions *Functions
+	KV        *KV
 	Deploys   *Deploys
 	Releases  *Releases
 	Scale     *Scaling
@@ -83,6 +87,7 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	c.Deploys, c.Releases, c.Scale, c.Variables = &Deploys{c}, &Releases{c}, &Scaling{c}, &Variables{c}
 	c.Domains, c.Workloads, c.Logs, c.Exec = &Domains{c}, &Workloads{c}, &Logs{c}, &Exec{c}
 	c.Events, c.Audit = &Events{c}, &Audit{c}
+	c.Functions, c.KV = &Functions{c}, &KV{c}
 	return c, nil
 }
 

@@ -113,6 +113,11 @@ func (d *Deploys) Rollback(ctx context.Context, actor model.Actor, ref Ref, numb
 		if err != nil {
 			return model.Deploy{}, err
 		}
+		if r.Function != nil {
+			if err := checkRoutes(tx, *pl, *r.Function); err != nil {
+				return model.Deploy{}, err
+			}
+		}
 		if err := d.c.restoreConfig(tx, &pl.w, r.ConfigVersion); err != nil {
 			return model.Deploy{}, err
 		}

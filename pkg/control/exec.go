@@ -25,6 +25,9 @@ func (e *Exec) Exec(ctx context.Context, actor model.Actor, ref Ref, process str
 		if err != nil {
 			return err
 		}
+		if err := noContainer(pl.app, "entered", "see what it prints: pandabox logs -f; call it: pandabox fn invoke"); err != nil {
+			return err
+		}
 		if err := checkExec(spec); err != nil {
 			return err
 		}
@@ -56,6 +59,9 @@ func (e *Exec) Run(ctx context.Context, actor model.Actor, ref Ref, spec model.E
 	var own []string
 	err := e.c.cfg.Store.Update(ctx, func(tx *store.Tx) (err error) {
 		if pl, err = e.c.findToChange(tx, actor, identity.Exec, ref); err != nil {
+			return err
+		}
+		if err := noContainer(pl.app, "run as a command", "call it: pandabox fn invoke; at set times: pandabox job add NAME SCHEDULE --scheduled"); err != nil {
 			return err
 		}
 		if err := checkExec(spec); err != nil {

@@ -26,15 +26,17 @@ const (
 // environment, app, workload and default domain.
 type NewDeploy struct {
 	Image          model.Image            // a reference to pull, or what Images.Import returned
+	Function       *model.Function        // in place of Image, Processes, Volumes and Scale; Digest is what Functions.Import returned
 	Processes      []model.Process        // empty: one web process as the image says; at most MaxProcesses
 	Volumes        []model.Mount          // at most MaxVolumes
 	Variables      map[string]string      // from the app's own file; one set by Variables.Set is not replaced
 	Required       []string               // names that must have a value, here or set before
 	Secrets        []string               // names to be write-only, set or not
+	Jobs           *[]model.JobSpec       // of the app's own file; nil keeps those of the release before
 	Domains        []string               // added where they are missing; none is removed
 	Scale          map[string]model.Scale // by process, set as by Scaling.Set
 	Project        string                 // "" means the app's name; counts when the app is made
-	Kind           model.AppKind          // "" means web; an app never changes its kind
+	Kind           model.AppKind          // "" means function with Function, else web; an app never changes its kind
 	Message        string                 // at most MaxMessage bytes
 	IdempotencyKey string                 // "" for none
 }
@@ -51,6 +53,14 @@ func (d *Deploys) Create(ctx context.Context, actor model.Actor, ref Ref, n NewD
 			return out, deny // whoever may not deploy is not told what a deploy must be like
 		}
 		return out, err
+	}
+	if n.Function != nil {
+		if err := d.c.allowed(ctx, actor, identity.DeployCreate, ref.Org); err != nil {
+			return out, err
+		}
+		if n.Function, err = d.c.checkBundle(ctx, *n.Function); err != nil {
+			return out, err
+		}
 	}
 	err = d.c.cfg.Store.Update(ctx, func(tx *store.Tx) error {
 		o, err := d.c.org(tx, actor, identity.DeployCreate, ref.Org)
@@ -73,7 +83,7 @@ func (d *Deploys) Create(ctx context.Context, actor model.Actor, ref Ref, n NewD
 
 // create does what Deploys.Create says and returns the deploy's id.
 func (c *Control) create(tx *store.Tx, actor model.Actor, o model.Org, ref Ref, n NewDeploy) (string, error) {
-	pl, err := c.ensure(tx, actor, o, ref, n.Project, n.Kind)
+	pl, err := c.ensureFor(tx, actor, o, ref, n)
 	if err != nil {
 		return "", err
 	}
@@ -88,8 +98,12 @@ func (c *Control) create(tx *store.Tx, actor model.Actor, o model.Org, ref Ref, 
 			return "", err
 		}
 	}
+	jobs, err := jobsOf(tx, pl.w, n.Jobs)
+	if err != nil {
+		return "", err
+	}
 	release, err := c.newRelease(tx, actor, &pl, model.Release{
-		Image: n.Image, Processes: n.Processes, Volumes: n.Volumes, Description: "Deploy " + imageName(n.Image),
+		Image: n.Image, Processes: n.Processes, Volumes: n.Volumes, Function: n.Function, Jobs: jobs, Description: "Deploy " + n.what(),
 	})
 	if err != nil {
 		return "", err
@@ -101,7 +115,7 @@ func (c *Control) create(tx *store.Tx, actor model.Actor, o model.Org, ref Ref, 
 	if err != nil {
 		return "", err
 	}
-	return d.ID, c.record(tx, actor, o.ID, "deploy.create", ref.String(), "v"+strconv.Itoa(release.Number)+" "+imageName(n.Image))
+	return d.ID, c.record(tx, actor, o.ID, "deploy.create", ref.String(), "v"+strconv.Itoa(release.Number)+" "+n.what())
 }
 
 // check refuses what no deploy could be, and returns n in its stored form.
@@ -109,20 +123,27 @@ func (n NewDeploy) check() (NewDeploy, error) {
 	if err := checkMessage(n.Message); err != nil {
 		return n, err
 	}
+	if n.Function != nil {
+		n.Kind = cmp.Or(n.Kind, model.KindFunction)
+	}
 	switch n.Kind {
-	case "", model.KindWeb, model.KindWorker:
-	case model.KindStatic, model.KindFunction:
+	case "", model.KindWeb, model.KindWorker, model.KindFunction:
+	case model.KindStatic:
 		return n, model.Invalid("this version of pandabox does not run apps of the kind %s", n.Kind).
 			WithHint("deploy an image that serves it, with the kind web")
 	default:
-		return n, model.Invalid("%q is not a kind of app", n.Kind).WithHint("choose web or worker")
+		return n, model.Invalid("%q is not a kind of app", n.Kind).WithHint("choose web, worker or function")
 	}
 	if n.Project != "" {
 		if err := model.CheckName("project", n.Project); err != nil {
 			return n, err
 		}
 	}
-	if err := checkImage(n.Image); err != nil {
+	if n.Kind == model.KindFunction {
+		if err := n.checkFunction(); err != nil {
+			return n, err
+		}
+	} else if err := checkImage(n.Image); err != nil {
 		return n, err
 	}
 	processes, err := checkProcesses(n.Processes)
@@ -155,6 +176,26 @@ func checkImage(i model.Image) error {
 		return model.Invalid("%q is not an image's digest", i.Digest).WithHint("upload the image again and use the digest it answers")
 	}
 	return nil
+}
+
+// what is how descriptions name what is deployed.
+func (n NewDeploy) what() string {
+	if n.Function != nil {
+		return functionName(*n.Function)
+	}
+	return imageName(n.Image)
+}
+
+// jobsOf returns the jobs of a new release: those asked for or, with nil, those of the release before.
+func jobsOf(tx *store.Tx, w model.Workload, jobs *[]model.JobSpec) ([]model.JobSpec, error) {
+	if jobs != nil {
+		return *jobs, nil
+	}
+	if w.Want.IsZero() {
+		return nil, nil
+	}
+	r, err := tx.Release(w.Want.ReleaseID)
+	return r.Jobs, err
 }
 
 // imageName is how descriptions name an image.

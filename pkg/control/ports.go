@@ -3,6 +3,8 @@ package control
 import (
 	"context"
 	"io"
+	"net/http"
+	"time"
 
 	"github.com/pandabox/pandabox/pkg/model"
 )
@@ -37,6 +39,31 @@ type Certificates interface {
 	RemoveCertificate(ctx context.Context, host string) error
 	// Certificate tells what is known of a host's certificate.
 	Certificate(ctx context.Context, host string) (model.CertificateStatus, error)
+}
+
+// FunctionHost holds and calls functions. pkg/edge satisfies it.
+type FunctionHost interface {
+	// Import reads a bundle, checks it and keeps it.
+	Import(ctx context.Context, r io.Reader) (model.Bundle, error)
+	// Bundle returns a bundle that is kept; KindNotFound when none of that digest is.
+	Bundle(ctx context.Context, digest string) (model.Bundle, error)
+	// Invoke gives a request to the function loaded under a replica's name, past the routes.
+	Invoke(ctx context.Context, name string, r *http.Request) (*http.Response, error)
+	// Scheduled calls its scheduled handler and returns once that has ended.
+	Scheduled(ctx context.Context, name string, e model.ScheduledEvent) error
+}
+
+// KVStore holds the keys and values of environments, by environment id. pkg/store satisfies it.
+type KVStore interface {
+	// Get returns a value and whether it is there.
+	Get(ctx context.Context, envID, key string) (value []byte, found bool, err error)
+	// Put writes a value, to be forgotten after ttl where that is not zero.
+	Put(ctx context.Context, envID, key string, value []byte, ttl time.Duration) error
+	// Delete removes a key; none there is no error.
+	Delete(ctx context.Context, envID, key string) error
+	// List returns keys in order: at most limit that begin with prefix and come behind after. more tells whether there
+	// are others.
+	List(ctx context.Context, envID, prefix, after string, limit int) (keys []KVKey, more bool, err error)
 }
 
 // Probe looks at one thing outside of control's reach for Box.Doctor: the runtime, the ports, the clock.

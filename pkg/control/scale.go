@@ -23,6 +23,9 @@ func (s *Scaling) Set(ctx context.Context, actor model.Actor, ref Ref, scale map
 		if err != nil {
 			return err
 		}
+		if err := noContainer(pl.app, "scaled", "limits = { concurrency = 64 } in [function], then deploy"); err != nil {
+			return err
+		}
 		if len(scale) == 0 {
 			return model.Invalid("no process is named").WithHint("pandabox scale web=3")
 		}

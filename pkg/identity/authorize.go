@@ -21,7 +21,8 @@ type rule struct {
 // ruleOf is the whole table. A permission that is not in it is nobody's.
 func ruleOf(p Permission) (rule, bool) {
 	switch p {
-	case AppRead, AppScale, DeployCreate, VariableRead, VariableWrite, DomainWrite, LogRead, Exec:
+	case AppRead, AppScale, DeployCreate, VariableRead, VariableWrite, DomainWrite, LogRead, Exec,
+		FunctionInvoke, KVRead, KVWrite, JobWrite, JobRun:
 		return rule{model.RoleMember, inOrg}, true
 	case AppDestroy, CertificateWrite, TokenRead, TokenManage, AuditRead:
 		return rule{model.RoleAdmin, inOrg}, true

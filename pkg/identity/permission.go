@@ -14,6 +14,11 @@ const (
 	DomainWrite      Permission = "domain.write"      // add and remove
 	CertificateWrite Permission = "certificate.write" // bring a certificate and its key
 	LogRead          Permission = "log.read"          // what apps print
+	FunctionInvoke   Permission = "function.invoke"   // call a function through the API
+	KVRead           Permission = "kv.read"           // keys and values of an environment's store
+	KVWrite          Permission = "kv.write"          // put and delete them
+	JobWrite         Permission = "job.write"         // add, pause, resume and remove jobs
+	JobRun           Permission = "job.run"           // start a job by hand, cancel a run
 	Exec             Permission = "exec"              // a shell in a container: it can read every variable
 	TokenRead        Permission = "token.read"        // list tokens, never their secrets
 	TokenManage      Permission = "token.manage"      // create and revoke tokens
@@ -30,6 +35,7 @@ const (
 func Permissions() []Permission {
 	return []Permission{
 		AppRead, AppScale, AppDestroy, DeployCreate, VariableRead, VariableWrite, DomainWrite, CertificateWrite, LogRead,
+		FunctionInvoke, KVRead, KVWrite, JobWrite, JobRun,
 		Exec, TokenRead, TokenManage, OwnerManage, AuditRead, BoxRead, BoxInspect, BoxBackup, BoxRotate, BoxClaim,
 	}
 }

@@ -123,5 +123,6 @@ type Usage struct {
 // that is older than the runtime's own period of grace, may go.
 type Keep struct {
 	Images       []string // digests
+	Bundles      []string // digests, of functions
 	Environments []string // ids: their networks
 }

@@ -41,6 +41,12 @@ func (tx *Tx) WorkloadsOf(appID string) ([]model.Workload, error) {
 	return out, err
 }
 
+// WorkloadsIn returns an environment's workloads.
+func (tx *Tx) WorkloadsIn(envID string) ([]model.Workload, error) {
+	out, _, err := workloads().list(tx, scan{index: "env", prefix: envID + "/"})
+	return out, err
+}
+
 // PutWorkload writes a workload.
 func (tx *Tx) PutWorkload(w model.Workload) error {
 	tx.touch(w.ID)
