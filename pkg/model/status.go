@@ -63,7 +63,7 @@ type DesiredWorkload struct {
 	Good     *Release // nil until one became healthy; may be the same as Want
 	Deploy   *Deploy  // nil when settled
 	Domains  []Domain
-	On       []Domain // of the app that Good.Function is on, in the same environment
+	On       map[string][]Domain // by app: the domains of the apps that Want.Function and Good.Function are on, in the same environment
 	Status   WorkloadStatus
 }
 

@@ -49,7 +49,7 @@ func (tx *Tx) WorkloadsIn(envID string) ([]model.Workload, error) {
 
 // PutWorkload writes a workload.
 func (tx *Tx) PutWorkload(w model.Workload) error {
-	tx.touch(w.ID)
+	tx.move(w.ID)
 	return workloads().put(tx, w)
 }
 
@@ -93,7 +93,7 @@ func (tx *Tx) forgetWorkload(w model.Workload) error {
 			return err
 		}
 	}
-	tx.touch(w.ID)
+	tx.move(w.ID)
 	return nil
 }
 

@@ -29,12 +29,12 @@ func (tx *Tx) DomainsUnder(host string) ([]model.Domain, error) {
 
 // PutDomain writes a domain. It must not move a host from one workload to another: delete it first.
 func (tx *Tx) PutDomain(d model.Domain) error {
-	tx.touch(d.WorkloadID)
+	tx.move(d.WorkloadID)
 	return domains().put(tx, d)
 }
 
 // DeleteDomain forgets a domain.
 func (tx *Tx) DeleteDomain(d model.Domain) error {
-	tx.touch(d.WorkloadID)
+	tx.move(d.WorkloadID)
 	return domains().delete(tx, d.Host)
 }

@@ -185,6 +185,7 @@ type Tx struct {
 	wrote bool                // something was written
 	tell  bool                // something was written that subscribers of Changed wait for
 	dirty map[string]struct{} // workloads whose part of the view is stale
+	moved map[string]struct{} // of these, the ones that came or went, or whose domains did: functions may be on them
 }
 
 // Now returns the time by the store's clock, UTC.
@@ -196,4 +197,13 @@ func (tx *Tx) touch(workloadID string) {
 	}
 	tx.dirty[workloadID] = struct{}{}
 	tx.tell = true
+}
+
+// move is touch for what functions on the workload's app notice too.
+func (tx *Tx) move(workloadID string) {
+	tx.touch(workloadID)
+	if tx.moved == nil {
+		tx.moved = map[string]struct{}{}
+	}
+	tx.moved[workloadID] = struct{}{}
 }

@@ -31,17 +31,21 @@ func (s *Store) Desired(ctx context.Context) (model.Desired, error) {
 }
 
 // Keep returns what must not be reclaimed: the images of what is wanted, good or serving and of each workload's newest
-// KeepImages releases, and every environment.
+// KeepImages releases, the bundles of all releases, and every environment.
 func (s *Store) Keep(ctx context.Context) (k model.Keep, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		all, err := tx.allDesired()
 		if err != nil {
 			return err
 		}
-		images, envs := map[string]bool{}, map[string]bool{}
+		images, bundles, envs := map[string]bool{}, map[string]bool{}, map[string]bool{}
 		for _, d := range all {
 			envs[d.Env.ID] = true
-			rs, _, err := tx.Releases(d.Workload.ID, "", KeepImages)
+			keep := KeepImages
+			if d.App.Kind == model.KindFunction {
+				keep = 0 // all: a bundle is small, and cannot be fetched again
+			}
+			rs, _, err := tx.Releases(d.Workload.ID, "", keep)
 			if err != nil {
 				return err
 			}
@@ -59,10 +63,13 @@ func (s *Store) Keep(ctx context.Context) (k model.Keep, err error) {
 			}
 			for _, r := range rs {
 				images[r.Image.Digest] = true
+				if r.Function != nil {
+					bundles[r.Function.Digest] = true
+				}
 			}
 		}
 		delete(images, "")
-		k.Images, k.Environments = sorted(images), sorted(envs)
+		k.Images, k.Bundles, k.Environments = sorted(images), sorted(bundles), sorted(envs)
 		return nil
 	})
 	return k, err
@@ -155,7 +162,7 @@ func (tx *Tx) nextView() (*view, error) {
 		return next, nil
 	}
 	next.workloads = slices.Clone(last.workloads)
-	for id := range tx.dirty {
+	for id := range tx.stale() {
 		i, known := next.find(id)
 		if tx.bucket("workloads").Get([]byte(id)) == nil {
 			if known {
@@ -207,6 +214,9 @@ func (tx *Tx) decode(id string) (*model.DesiredWorkload, error) {
 		return nil, err
 	}
 	if d.Domains, err = tx.Domains(id); err != nil {
+		return nil, err
+	}
+	if d.On, err = tx.domainsOn(d); err != nil {
 		return nil, err
 	}
 	d.Status, err = tx.Status(id)
