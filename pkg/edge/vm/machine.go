@@ -1,0 +1,111 @@
+//go:build linux
+
+// Package vm runs WASM for the kinds of guest code: it compiles modules with fuel, keeps the compiled code on disk, makes
+// instances whose memory is mapped from snapshots, and ends what uses more CPU time, wall time or memory than it may.
+//
+// A Machine and its Modules and Snapshots may be used from any goroutine. An Instance is for one goroutine at a time.
+package vm
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+)
+
+// WASI is the name under which modules import WASI preview 1. It has arguments, environment, standard streams, clocks and
+// random numbers; no files and no network.
+const WASI = wasi_snapshot_preview1.ModuleName
+
+// Config is what a Machine needs.
+type Config struct {
+	// CacheDir keeps modules and compiled native code. Who can write there can run code as the daemon: it is made and kept
+	// readable and writable by the owner only.
+	CacheDir string
+	Logger   *slog.Logger // nil: nothing is logged
+	// Idle is how many modules without instances keep their native code in memory; 0 means 8.
+	Idle int
+	// Random is what guests get as random numbers; nil means crypto/rand.
+	Random io.Reader
+}
+
+// Machine compiles and runs modules.
+type Machine struct {
+	config  Config
+	log     *slog.Logger
+	runtime wazero.Runtime
+	cache   wazero.CompilationCache
+	dir     string // of modules that were rewritten
+
+	mu      sync.Mutex
+	hosts   map[string]map[string]HostFunc
+	modules map[string]*shared
+	closed  bool
+}
+
+// New starts a Machine.
+func New(ctx context.Context, c Config) (*Machine, error) {
+	if c.CacheDir == "" {
+		return nil, fmt.Errorf("starting the machine of functions: it has no cache directory")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Idle == 0 {
+		c.Idle = 8
+	}
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
+	m := &Machine{config: c, log: c.Logger, dir: filepath.Join(c.CacheDir, "modules"), hosts: map[string]map[string]HostFunc{}, modules: map[string]*shared{}}
+	if err := os.MkdirAll(m.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the cache of functions: %w", err)
+	}
+	if err := os.Chmod(c.CacheDir, 0o700); err != nil {
+		return nil, fmt.Errorf("closing the cache of functions to others: %w", err)
+	}
+	cache, err := wazero.NewCompilationCacheWithDir(filepath.Join(c.CacheDir, "native"))
+	if err != nil {
+		return nil, fmt.Errorf("opening the cache of compiled functions: %w", err)
+	}
+	m.cache = cache
+	m.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler().
+		WithCoreFeatures(features).WithCompilationCache(cache).WithDebugInfoEnabled(false))
+	if _, err := wasi_snapshot_preview1.Instantiate(ctx, m.runtime); err != nil {
+		_ = m.Close(ctx)
+		return nil, fmt.Errorf("starting WASI: %w", err)
+	}
+	if err := m.Register(ctx, meterName, meterFuncs()); err != nil {
+		_ = m.Close(ctx)
+		return nil, err
+	}
+	return m, nil
+}
+
+// Close frees the machine and everything that was made with it.
+func (m *Machine) Close(ctx context.Context) error {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	err := m.runtime.Close(ctx)
+	if cerr := m.cache.Close(ctx); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("closing the machine of functions: %w", err)
+	}
+	return nil
+}
+
+// features are the proposals that guests may use. Threads and exceptions are not among them: the first would escape the
+// meter, the second restores stacks that nobody counts.
+const features = api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experimental.CoreFeaturesExtendedConst
