@@ -77,7 +77,8 @@ type Container struct {
 	Name      string
 	Replica   Replica
 	State     ContainerState
-	Addr      netip.Addr // on the environment's network; invalid unless running
+	Detail    string     // of a function, for people: "js, 0.4 MB snapshot"
+	Addr      netip.Addr // on the environment's network; invalid unless running, and of a function
 	Pid       int
 	Exit      Exit // when State is ContainerExited
 	CreatedAt time.Time

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -124,6 +125,9 @@ func (p *planner) allHealthy() bool {
 		ready = false
 		c := p.mem.crashes[s.name]
 		switch {
+		case c.start.err != nil && s.release.Function != nil && (c.start.fatal() || c.start.count >= errorsToFail):
+			p.fail(functionProblem(c.start.err))
+			return false
 		case c.start.err != nil && (fatalStart(c.start) || c.start.count >= errorsToFail):
 			p.fail(startProblem(s.process.Name, c.start.err))
 			return false
@@ -165,7 +169,7 @@ func (p *planner) commit() {
 func (p *planner) settle() {
 	left := 0
 	for _, c := range p.seen {
-		if c.Replica.Role != model.RoleOneOff && c.Replica.Target() != p.dw.Workload.Good {
+		if c.Replica.Role != model.RoleOneOff && c.Replica.Role != model.RoleJob && c.Replica.Target() != p.dw.Workload.Good {
 			left++
 		}
 	}
@@ -274,8 +278,11 @@ func (p *planner) lastLine(container string) (string, bool) {
 	return "", false
 }
 
-// countsOf returns "web ×2, worker ×1".
+// countsOf returns "web ×2, worker ×1", or the runtime of a function.
 func countsOf(slots []slot) string {
+	if len(slots) > 0 && slots[0].release.Function != nil {
+		return string(slots[0].release.Function.Runtime)
+	}
 	var parts []string
 	for i := 0; i < len(slots); {
 		n := i
@@ -288,8 +295,11 @@ func countsOf(slots []slot) string {
 	return strings.Join(parts, ", ")
 }
 
-// healthyDetail returns "web ×2 healthy on /up, worker ×1 running".
+// healthyDetail returns "web ×2 healthy on /up, worker ×1 running", or "js, 0.4 MB snapshot" of a function.
 func (p *planner) healthyDetail(slots []slot) string {
+	if len(slots) > 0 && slots[0].release.Function != nil {
+		return cmp.Or(p.seen[slots[0].name].Detail, countsOf(slots))
+	}
 	var parts []string
 	for _, part := range strings.Split(countsOf(slots), ", ") {
 		name, _, _ := strings.Cut(part, " ")

@@ -87,8 +87,8 @@ func TestFirstDeploy(t *testing.T) {
 			t.Errorf("phases are %q", got)
 		}
 		spec := w.containers["shop-v1-g0-web-1"].spec
-		want := []string{"SECRET=opened", "PORT=1", "PORT=8080", "PANDABOX_APP=shop", "PANDABOX_ENV=production", "PANDABOX_RELEASE=v1",
-			"PANDABOX_PROCESS=web", "PANDABOX_REPLICA=1", "PANDABOX_URL=http://shop.test"}
+		want := []string{"SECRET=opened", "PORT=1", "PORT=8080", "PANDABOX_PROCESS=web", "PANDABOX_REPLICA=1",
+			"PANDABOX_APP=shop", "PANDABOX_ENV=production", "PANDABOX_RELEASE=v1", "PANDABOX_URL=http://shop.test"}
 		if !slices.Equal(spec.Env, want) {
 			t.Errorf("environment is %q", spec.Env)
 		}

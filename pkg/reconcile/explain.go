@@ -128,6 +128,11 @@ func startProblem(process string, err error) problem {
 	return problem{what: what, why: fmt.Sprintf("%s could not start: %s", process, reason(err)), hint: hintOf(err), kind: kindOf(err)}
 }
 
+// functionProblem is why a function's code could not be made ready; the message is the code's own where it threw.
+func functionProblem(err error) problem {
+	return problem{what: "could not be started", why: reason(err), hint: hintOf(err), kind: kindOf(err)}
+}
+
 func imageProblem(err error) problem {
 	return problem{what: "has no image", why: reason(err), hint: hintOf(err), kind: kindOf(err)}
 }
@@ -153,7 +158,11 @@ func imageName(r *model.Release) string {
 // replicaProblem says what is wrong with one replica of what serves, nil when nothing is.
 func (p *planner) replicaProblem(s slot, state model.ReplicaState, history crash) *model.Error {
 	bad := func(what string, args ...any) *model.Error {
-		return model.Errorf(model.KindUnavailable, "%s of %s %s", s.process.Name, p.title(), fmt.Sprintf(what, args...))
+		name := s.process.Name
+		if s.release.Function != nil {
+			name = "the code"
+		}
+		return model.Errorf(model.KindUnavailable, "%s of %s %s", name, p.title(), fmt.Sprintf(what, args...))
 	}
 	log := func(e *model.Error, hint string) *model.Error {
 		if hint == "" {

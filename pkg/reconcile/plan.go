@@ -156,8 +156,11 @@ func (p *planner) start() {
 }
 
 // resolved tells whether a release's image is known and was not found missing. Whether it is really there shows when a
-// container is started.
+// container is started. A function has none.
 func (p *planner) resolved(r *model.Release) bool {
+	if r.Function != nil {
+		return true
+	}
 	img, asked := p.mem.images[r.ID]
 	if r.Image.Digest == "" || asked && !img.done {
 		return false
@@ -199,6 +202,8 @@ func (p *planner) needed(c model.Container) bool {
 	switch c.Replica.Role {
 	case model.RoleOneOff:
 		return p.later(c.CreatedAt.Add(p.lim.OneOff))
+	case model.RoleJob:
+		return true // the scheduler's
 	case model.RoleRelease:
 		return p.deploying() && d.State != model.DeployStarting && c.Replica.Target() == p.dw.Workload.Want && !c.CreatedAt.Before(d.CreatedAt)
 	}

@@ -31,7 +31,7 @@ var actKinds = []string{
 
 func drawAct(t *rapid.T) act {
 	return act{
-		kind: rapid.SampledFrom(actKinds).Draw(t, "kind"), app: rapid.SampledFrom([]string{"shop", "blog"}).Draw(t, "app"), n: rapid.IntRange(0, 9).Draw(t, "n"),
+		kind: rapid.SampledFrom(actKinds).Draw(t, "kind"), app: rapid.SampledFrom([]string{"shop", "blog", "api"}).Draw(t, "app"), n: rapid.IntRange(0, 9).Draw(t, "n"),
 		after: time.Duration(rapid.OneOf(rapid.IntRange(0, 500), rapid.IntRange(0, 20_000)).Draw(t, "after")) * time.Millisecond,
 	}
 }
@@ -55,6 +55,7 @@ func live(t *testing.T, acts []act, plain bool) error {
 	w.plain = plain
 	w.create("shop")
 	w.create("blog")
+	w.create("api") // a function, most of its releases on shop
 	w.boot(t)
 	for _, a := range acts {
 		w.happen(t, a)
@@ -110,8 +111,16 @@ func (w *world) happen(t *testing.T, a act) {
 	}
 	switch a.kind {
 	case "deploy":
+		if a.app == "api" {
+			w.deploy(a.app, goodFunction(a.n))
+			return
+		}
 		w.deploy(a.app, goodRelease(a.n))
 	case "bad deploy":
+		if a.app == "api" {
+			w.deploy(a.app, badFunction(a.n))
+			return
+		}
 		w.deploy(a.app, badRelease(a.n))
 	case "rollback":
 		w.mu.Lock()
@@ -128,7 +137,9 @@ func (w *world) happen(t *testing.T, a act) {
 	case "restart":
 		w.restart(a.app)
 	case "scale":
-		w.scale(a.app, "web", a.n%4)
+		if a.app != "api" {
+			w.scale(a.app, "web", a.n%4)
+		}
 	case "scale worker":
 		w.scale(a.app, "worker", a.n%3)
 	case "cancel":
@@ -203,6 +214,35 @@ func goodRelease(n int) release {
 	return r
 }
 
+func goodFunction(n int) release {
+	f := &model.Function{Digest: "sha256:f", Runtime: model.RuntimeJS}
+	switch n % 4 {
+	case 1:
+		f.On, f.Routes = "shop", []string{"/api/*"}
+	case 2:
+		f.On, f.Routes, f.Middleware = "shop", []string{"/*", "/health"}, true
+	case 3:
+		f.On, f.Routes = "blog", []string{"/api/*"}
+	}
+	r := release{function: f}
+	if n > 7 {
+		r.act.flaky = 2
+	}
+	return r
+}
+
+func badFunction(n int) release {
+	r := goodFunction(n)
+	r.act = behaviour{startErr: model.Invalid("ReferenceError: x is not defined").WithWhy("src/index.ts:3:7")}
+	switch n % 3 {
+	case 1:
+		r.act = behaviour{startErr: errors.New("odd")}
+	case 2:
+		r.act = behaviour{flaky: 1000}
+	}
+	return r
+}
+
 func slowWeb() []model.Process { return []model.Process{{Name: model.ProcessWeb}} }
 
 func badRelease(n int) release {
@@ -254,6 +294,22 @@ func (w *world) calm(*testing.T) {
 	w.fire()
 }
 
+// paths returns the keys of the routes a function has on another app's domains.
+func (w *world) paths(dw model.DesiredWorkload) []string {
+	var out []string
+	if dw.Good == nil || dw.Good.Function == nil {
+		return nil
+	}
+	f := dw.Good.Function
+	if on := w.workloads[f.On]; on == nil || on.Workload.Deleting {
+		return nil
+	}
+	for _, path := range f.Routes {
+		out = append(out, f.On+".test"+path)
+	}
+	return out
+}
+
 // converged tells what is not as it should be.
 func (w *world) converged() error {
 	var wrong []error
@@ -297,16 +353,20 @@ func (w *world) converged() error {
 		} else if state = model.WorkloadDown; dw.Workload.LastRelease == 0 || dw.Status.Problem == nil {
 			state = model.WorkloadNew
 		}
-		r, ok := w.table[id+".test"]
-		if !ok {
-			bad("%s has no route", id)
-		}
-		var got []string
-		for _, b := range r.Backends {
-			got = append(got, b.Name)
-		}
-		if !slices.Equal(got, backends) {
-			bad("%s is routed to %v, want %v", id, got, backends)
+		paths := w.paths(full)
+		routes += len(paths)
+		for _, at := range append(paths, id+".test") {
+			r, ok := w.table[at]
+			if !ok {
+				bad("%s has no route %s", id, at)
+			}
+			var got []string
+			for _, b := range r.Backends {
+				got = append(got, b.Name)
+			}
+			if !slices.Equal(got, backends) || r.WorkloadID != id {
+				bad("%s of %s is routed to %v, want %v", at, id, got, backends)
+			}
 		}
 		if dw.Status.State != state {
 			bad("%s is %s, want %s: %+v", id, dw.Status.State, state, dw.Status)

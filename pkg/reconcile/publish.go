@@ -13,7 +13,9 @@ const maxPatch = 1000
 
 // reroute takes over a workload's new routes.
 func (c *Controller) reroute(w *workload, routes []model.Route) {
-	same := slices.EqualFunc(w.routes, routes, func(a, b model.Route) bool { return a.Host == b.Host && a.App == b.App && a.TLS == b.TLS })
+	same := slices.EqualFunc(w.routes, routes, func(a, b model.Route) bool {
+		return a.Host == b.Host && a.Path == b.Path && a.Middleware == b.Middleware && a.App == b.App && a.TLS == b.TLS
+	})
 	switch {
 	case !same:
 		c.patches = nil

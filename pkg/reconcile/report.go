@@ -137,7 +137,7 @@ func (p *planner) imageError(s slot) error {
 // equalRoutes tells whether two workloads' routes are the same.
 func equalRoutes(a, b []model.Route) bool {
 	return slices.EqualFunc(a, b, func(x, y model.Route) bool {
-		return x.Host == y.Host && x.WorkloadID == y.WorkloadID && x.App == y.App && x.TLS == y.TLS && x.State == y.State &&
+		return x.Host == y.Host && x.Path == y.Path && x.Middleware == y.Middleware && x.WorkloadID == y.WorkloadID && x.App == y.App && x.TLS == y.TLS && x.State == y.State &&
 			slices.Equal(x.Backends, y.Backends) && reflect.DeepEqual(x.Limits, y.Limits)
 	})
 }

@@ -8,7 +8,8 @@ import (
 )
 
 // route decides where requests go: to the healthy replicas of the good release's web process. Where none is, to what
-// still runs of it, for an app that answers some requests is better than an error page for all.
+// still runs of it, for an app that answers some requests is better than an error page for all. A function has its paths
+// on the domains of another app from its first good release on: what is not yet good takes nothing from that app.
 func (p *planner) route() {
 	state, backends := p.serving()
 	for _, b := range backends {
@@ -23,6 +24,17 @@ func (p *planner) route() {
 		p.out.routes = append(p.out.routes, model.Route{
 			Host: d.Host, WorkloadID: p.dw.Workload.ID, App: p.dw.App.Name, TLS: d.TLS, State: state, Backends: backends, Limits: limits,
 		})
+	}
+	if p.dw.Good == nil || p.dw.Good.Function == nil {
+		return
+	}
+	f := p.dw.Good.Function
+	for _, d := range p.dw.On[f.On] {
+		for _, path := range f.Routes {
+			p.out.routes = append(p.out.routes, model.Route{
+				Host: d.Host, Path: path, Middleware: f.Middleware, WorkloadID: p.dw.Workload.ID, App: p.dw.App.Name, TLS: d.TLS, State: state, Backends: backends,
+			})
+		}
 	}
 }
 
@@ -46,6 +58,9 @@ func (p *planner) serving() (model.RouteState, []model.Backend) {
 		}
 		c := p.seen[s.name]
 		backend := model.Backend{Name: s.name, Addr: netip.AddrPortFrom(c.Addr, port)}
+		if s.release.Function != nil {
+			backend = model.Backend{Name: s.name, Function: true}
+		}
 		switch state, _ := p.state(s); state {
 		case model.ReplicaHealthy:
 			well = append(well, backend)
@@ -103,6 +118,9 @@ func (p *planner) state(s slot) (model.ReplicaState, time.Time) {
 	}
 	if o, leaving := p.mem.running[opRetire.key(s.name)]; leaving && !o.unwell {
 		return model.ReplicaDraining, time.Time{}
+	}
+	if s.release.Function != nil {
+		return model.ReplicaHealthy, c.StartedAt // a function that did not begin well is not loaded at all
 	}
 	if s.process.Name != model.ProcessWeb {
 		if p.later(c.StartedAt.Add(stableFor)) {

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/pandabox/pandabox/pkg/model"
@@ -10,34 +11,53 @@ import (
 
 // spec returns all that is needed to run a replica. Variables are opened here and nowhere else.
 func (c *Controller) spec(ctx context.Context, dw *model.DesiredWorkload, o op) (model.ContainerSpec, error) {
+	if o.release.Function != nil {
+		return c.functionSpec(ctx, dw, o)
+	}
 	process, ok := o.release.Process(o.replica.Process)
 	if !ok {
 		return model.ContainerSpec{}, model.Errorf(model.KindInternal, "release v%d has no process %s", o.release.Number, o.replica.Process)
 	}
-	var env []string
-	if o.release.ConfigVersion > 0 {
-		var err error
-		if env, err = c.cfg.Environ.Environ(ctx, o.replica.WorkloadID, o.release.ConfigVersion); err != nil {
-			return model.ContainerSpec{}, fmt.Errorf("opening the variables of %s: %w", o.name, err)
-		}
-	}
-	// pandabox's own come last: what PORT says is where requests go.
-	env = append(env[:len(env):len(env)],
+	env, err := c.environ(ctx, dw, o,
 		"PORT="+strconv.Itoa(o.release.PortOf(process)),
-		"PANDABOX_APP="+dw.App.Name,
-		"PANDABOX_ENV="+dw.Env.Name,
-		"PANDABOX_RELEASE=v"+strconv.Itoa(o.release.Number),
 		"PANDABOX_PROCESS="+process.Name,
 		"PANDABOX_REPLICA="+strconv.Itoa(o.replica.Index),
 	)
-	if u := urlOf(dw.Domains); u != "" {
-		env = append(env, "PANDABOX_URL="+u)
+	if err != nil {
+		return model.ContainerSpec{}, err
 	}
 	return model.ContainerSpec{
 		Replica: o.replica, Name: o.name, Image: o.release.Image.Digest, Command: process.Command, Env: env,
 		Aliases: aliases(dw.App.Name, o.release, o.replica), Limits: process.Scale.Over(dw.Workload.Scale[process.Name]).Limits(),
 		Mounts: o.release.Volumes,
 	}, nil
+}
+
+// functionSpec is spec for a function.
+func (c *Controller) functionSpec(ctx context.Context, dw *model.DesiredWorkload, o op) (model.ContainerSpec, error) {
+	env, err := c.environ(ctx, dw, o)
+	if err != nil {
+		return model.ContainerSpec{}, err
+	}
+	return model.ContainerSpec{
+		Replica: o.replica, Name: o.name, Env: env, Aliases: aliases(dw.App.Name, o.release, o.replica), Function: o.release.Function,
+	}, nil
+}
+
+// environ opens the variables of a release. pandabox's own come last: what PORT says is where requests go.
+func (c *Controller) environ(ctx context.Context, dw *model.DesiredWorkload, o op, own ...string) ([]string, error) {
+	var env []string
+	if o.release.ConfigVersion > 0 {
+		var err error
+		if env, err = c.cfg.Environ.Environ(ctx, o.replica.WorkloadID, o.release.ConfigVersion); err != nil {
+			return nil, fmt.Errorf("opening the variables of %s: %w", o.name, err)
+		}
+	}
+	own = append(own, "PANDABOX_APP="+dw.App.Name, "PANDABOX_ENV="+dw.Env.Name, "PANDABOX_RELEASE=v"+strconv.Itoa(o.release.Number))
+	if u := urlOf(dw.Domains); u != "" {
+		own = append(own, "PANDABOX_URL="+u)
+	}
+	return slices.Concat(env, own), nil
 }
 
 // aliases returns the names a replica has on its environment's network: the release process has none.

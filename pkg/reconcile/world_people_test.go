@@ -14,6 +14,7 @@ type release struct {
 	act       behaviour
 	processes []model.Process
 	config    int
+	function  *model.Function // in place of processes
 }
 
 func webOnly() []model.Process {
@@ -41,10 +42,14 @@ func (w *world) deploy(id string, r release) *model.Deploy {
 	next.Workload.LastRelease++
 	n := next.Workload.LastRelease
 	rid := fmt.Sprintf("%s-r%d", id, n)
-	if r.processes == nil {
-		r.processes = webOnly()
+	is := &model.Release{ID: rid, WorkloadID: id, Number: n, Processes: r.processes, Function: r.function, ConfigVersion: r.config, CreatedAt: time.Now()}
+	if r.function == nil {
+		is.Image = model.Image{Ref: rid}
 	}
-	w.releases[rid] = &model.Release{ID: rid, WorkloadID: id, Number: n, Image: model.Image{Ref: rid}, Processes: r.processes, ConfigVersion: r.config, CreatedAt: time.Now()}
+	if r.function == nil && r.processes == nil {
+		is.Processes = webOnly()
+	}
+	w.releases[rid] = is
 	w.acts[rid] = r.act
 	return w.move(&next, model.DeployRelease, model.Target{ReleaseID: rid})
 }

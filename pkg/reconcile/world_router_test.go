@@ -39,17 +39,17 @@ func (s *session) Patch(ctx context.Context, routes []model.Route) error {
 	next := maps.Clone(s.table)
 	given := map[string]int{}
 	for _, r := range routes {
-		old, ok := next[r.Host]
-		if !ok || old.WorkloadID != r.WorkloadID || old.TLS != r.TLS {
-			s.broke("%s is patched and is not in the table", r.Host)
+		old, ok := next[r.Host+r.Path]
+		if !ok || old.WorkloadID != r.WorkloadID || old.TLS != r.TLS || old.Middleware != r.Middleware {
+			s.broke("%s is patched and is not in the table", r.Host+r.Path)
 			return errors.New("publish")
 		}
-		delete(next, r.Host)
+		delete(next, r.Host+r.Path)
 		given[r.WorkloadID]++
 	}
 	for _, r := range next {
 		if given[r.WorkloadID] > 0 {
-			s.broke("%s is not in the patch of its workload", r.Host)
+			s.broke("%s is not in the patch of its workload", r.Host+r.Path)
 		}
 	}
 	if !s.step() {
@@ -62,10 +62,11 @@ func (s *session) Patch(ctx context.Context, routes []model.Route) error {
 // take puts a table in force: what is in next, and routes.
 func (s *session) take(next map[string]model.Route, routes []model.Route) error {
 	for _, r := range routes {
-		if _, twice := next[r.Host]; twice {
-			s.broke("%s is routed twice", r.Host)
+		at := r.Host + r.Path
+		if _, twice := next[at]; twice {
+			s.broke("%s is routed twice", at)
 		}
-		next[r.Host] = r
+		next[at] = r
 	}
 	s.publishes++
 	s.check(next)
@@ -89,13 +90,14 @@ func (s *session) check(next map[string]model.Route) {
 			}
 		}
 		for _, d := range dw.Domains {
-			had, has := s.answering(s.table[d.Host], s.answers), s.answering(next[d.Host], s.seemsWell)
+			at := d.Host
+			had, has := s.answering(s.table[at], s.answers), s.answering(next[at], s.seemsWell)
 			switch {
 			case has > 0:
 			case had > 0 && len(alive) > 0:
-				s.broke("%s lost its last backend although %v answer (%s → %s)", d.Host, alive, s.table[d.Host].State, next[d.Host].State)
+				s.broke("%s lost its last backend although %v answer (%s → %s)", at, alive, s.table[at].State, next[at].State)
 			case !s.first && len(alive) > 0:
-				s.broke("%s has no backend in the first table although %v answer", d.Host, alive)
+				s.broke("%s has no backend in the first table although %v answer", at, alive)
 			}
 		}
 	}

@@ -44,6 +44,9 @@ func (s *session) Start(ctx context.Context, spec model.ContainerSpec) (model.Co
 		defer s.mu.Unlock()
 		return c.Container, nil
 	}
+	if f := spec.Function; f != nil && (spec.Image != "" || spec.Command != nil || spec.Limits != (model.Limits{}) || spec.Mounts != nil) {
+		s.broke("%s is a function and is started as a container: %+v", spec.Name, spec)
+	}
 	if s.missing[spec.Image] {
 		defer s.mu.Unlock()
 		return model.Container{}, model.NotFound("image %s is not on the box", spec.Image)
@@ -84,6 +87,10 @@ func (s *session) Start(ctx context.Context, spec model.ContainerSpec) (model.Co
 	s.starts[spec.Name]++
 	s.tell("started %s", spec.Name)
 	c.State, c.Pid, c.StartedAt, c.Addr = model.ContainerRunning, s.nextPid, time.Now(), netip.AddrFrom4([4]byte{10, 0, byte(s.nextAddr >> 8), byte(s.nextAddr)})
+	if spec.Function != nil {
+		c.Pid, c.Addr, c.Detail, c.ready = 0, netip.Addr{}, "js, 0.4 MB snapshot", c.StartedAt
+		return c.Container, nil
+	}
 	c.ready = c.StartedAt.Add(act.boot)
 	if act.dumb {
 		c.ready = c.StartedAt.Add(1000 * time.Hour)

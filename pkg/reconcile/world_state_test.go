@@ -26,6 +26,15 @@ func (s *session) Desired(ctx context.Context) (model.Desired, error) {
 func (w *world) assemble(id string) model.DesiredWorkload {
 	dw := *w.workloads[id]
 	dw.Want, dw.Good, dw.Deploy = w.releases[dw.Workload.Want.ReleaseID], w.releases[dw.Workload.Good.ReleaseID], w.deploys[dw.Workload.DeployID]
+	dw.On = map[string][]model.Domain{}
+	for _, r := range []*model.Release{dw.Want, dw.Good} {
+		if r == nil || r.Function == nil {
+			continue
+		}
+		if on := w.workloads[r.Function.On]; on != nil && !on.Workload.Deleting {
+			dw.On[r.Function.On] = on.Domains
+		}
+	}
 	return dw
 }
 
