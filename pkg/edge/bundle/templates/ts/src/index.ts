@@ -1,0 +1,22 @@
+import type { Env, ExecutionContext, ScheduledEvent } from "./pandabox";
+
+export default {
+  // Every request to the function comes here.
+  async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
+    const url = new URL(request.url);
+    if (url.pathname === "/") {
+      return new Response("Hello from {{name}}\n");
+    }
+    if (url.pathname === "/count") {
+      const count = Number((await env.KV.get("count")) ?? 0) + 1;
+      await env.KV.put("count", String(count));
+      return Response.json({ count });
+    }
+    return new Response("not found\n", { status: 404 });
+  },
+
+  // Jobs come here.
+  async scheduled(event: ScheduledEvent, env: Env, ctx: ExecutionContext): Promise<void> {
+    console.log("job", event.job, "due", new Date(event.scheduledTime).toISOString());
+  },
+};
