@@ -26,7 +26,7 @@ func layers() [][]string {
 		{"pkg/httpapi", "pkg/client", "pkg/dashboard", "pkg/source"},
 		{"pkg/control", "pkg/reconcile"},
 		{
-			"pkg/store", "pkg/runtime", "pkg/build", "pkg/proxy", "pkg/edge", "pkg/cron", "pkg/dataservice", "pkg/identity",
+			"pkg/store", "pkg/runtime", "pkg/build", "pkg/proxy", "pkg/edge", "pkg/static", "pkg/cron", "pkg/dataservice", "pkg/identity",
 			"pkg/secrets", "pkg/observe", "pkg/manifest",
 		},
 		{"pkg/api"},

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package static
+
+import "golang.org/x/sys/unix"
+
+// flush makes everything written durable.
+func flush(string) error { return unix.Sync() }

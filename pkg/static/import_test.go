@@ -1,0 +1,172 @@
+package static
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pandabox/pandabox/pkg/model"
+)
+
+func archive(t *testing.T, files map[string]string) io.Reader {
+	t.Helper()
+	var headers []tar.Header
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		headers = append(headers, tar.Header{Name: name, Mode: 0o644, Typeflag: tar.TypeReg, Size: int64(len(files[name]))})
+	}
+	return entries(t, headers, files)
+}
+
+func entries(t *testing.T, headers []tar.Header, files map[string]string) io.Reader {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, h := range headers {
+		if err := w.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, files[h.Name]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return &b
+}
+
+func TestImportIsReproducible(t *testing.T) {
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{"index.html": words, "a/b.css": "body{}"}
+	one, site, err := s.Import(t.Context(), archive(t, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, _, err := s.Import(t.Context(), archive(t, map[string]string{"./index.html": words, "a/./b.css": "body{}"}))
+	if err != nil || one != two {
+		t.Errorf("the same files are %s and %s, %v", one, two, err)
+	}
+	if site.Bytes != int64(len(words)+6) || len(site.Files) != 2 {
+		t.Errorf("the site has %d files of %d bytes", len(site.Files), site.Bytes)
+	}
+}
+
+func TestImportRefuses(t *testing.T) {
+	file := func(name string) tar.Header { return tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644} }
+	for name, c := range map[string]struct {
+		headers []tar.Header
+		files   map[string]string
+		kind    model.Kind
+		says    string
+	}{
+		"nothing":       {nil, nil, model.KindInvalid, "no files"},
+		"up":            {[]tar.Header{file("../x")}, nil, model.KindInvalid, "leaves"},
+		"up inside":     {[]tar.Header{file("a/../../x")}, nil, model.KindInvalid, "leaves"},
+		"absolute":      {[]tar.Header{file("/etc/passwd")}, nil, model.KindInvalid, "leaves"},
+		"newline":       {[]tar.Header{file("a\nb")}, nil, model.KindInvalid, "not a path"},
+		"backslash":     {[]tar.Header{file(`a\b`)}, nil, model.KindInvalid, "not a path"},
+		"twice":         {[]tar.Header{file("a"), file("./a")}, nil, model.KindInvalid, "twice"},
+		"symlink":       {[]tar.Header{{Name: "x", Typeflag: tar.TypeSymlink, Linkname: "/etc/passwd"}}, nil, model.KindInvalid, "no plain file"},
+		"hard link":     {[]tar.Header{{Name: "x", Typeflag: tar.TypeLink, Linkname: "y"}}, nil, model.KindInvalid, "no plain file"},
+		"device":        {[]tar.Header{{Name: "x", Typeflag: tar.TypeChar}}, nil, model.KindInvalid, "no plain file"},
+		"bad redirects": {[]tar.Header{{Name: "_redirects", Typeflag: tar.TypeReg, Size: 11}}, map[string]string{"_redirects": "\n/a /b 299\n"}, model.KindInvalid, "_redirects line 2"},
+		"bad headers":   {[]tar.Header{{Name: "_headers", Typeflag: tar.TypeReg, Size: 10}}, map[string]string{"_headers": "/a\n  nope\n"}, model.KindInvalid, "_headers line 2"},
+	} {
+		s, err := Open(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = s.Import(t.Context(), entries(t, c.headers, c.files))
+		var e *model.Error
+		if !errors.As(err, &e) || e.Kind != c.kind || !strings.Contains(e.Error(), c.says) {
+			t.Errorf("%s: %v, want %s with %q", name, err, c.kind, c.says)
+		}
+	}
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := io.ReadAll(archive(t, map[string]string{"index.html": words}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Import(t.Context(), bytes.NewReader(whole[:len(words)/2])); err == nil {
+		t.Error("half an archive was taken")
+	}
+}
+
+func TestPutRefusesTooMuch(t *testing.T) {
+	b := blobs{t.TempDir()}
+	if _, _, tooLarge, err := b.put(strings.NewReader("12345"), 4); err != nil || !tooLarge {
+		t.Errorf("five bytes of four: too large %v, %v", tooLarge, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(b.dir, "*")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	if left, _ := filepath.Glob(filepath.Join(b.dir, ".*")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestReclaim(t *testing.T) {
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, _, err := s.Import(t.Context(), archive(t, map[string]string{"index.html": words, "shared.css": "both"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, _, err := s.Import(t.Context(), archive(t, map[string]string{"index.html": "other " + words, "shared.css": "both"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reclaim([]string{kept}, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Site(gone); err != nil {
+		t.Errorf("a site uploaded just now is gone: %v", err)
+	}
+	if err := s.Reclaim([]string{kept}, time.Now().Add(2*unnamedFor)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Site(gone); model.KindOf(err) != model.KindNotFound {
+		t.Errorf("a site nobody names: %v", err)
+	}
+	h, err := s.Handler(model.Static{Digest: kept})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for target, want := range map[string]string{"/": words, "/shared.css": "both"} {
+		if got := text(t, ask(h, "GET", target)); got != want {
+			t.Errorf("%s of the kept site: %d bytes", target, len(got))
+		}
+	}
+	count := 0
+	if err := s.blobs.each(func(string, string) error { count++; return nil }); err != nil || count != 5 { // words in four forms, both
+		t.Errorf("%d files are kept, %v", count, err)
+	}
+}
+
+func TestContentLostOnDisk(t *testing.T) {
+	h := site(t, model.Static{}, map[string]string{"index.html": words})
+	if err := os.RemoveAll(h.store.blobs.dir); err != nil {
+		t.Fatal(err)
+	}
+	res := ask(h, "GET", "/")
+	if res.StatusCode != http.StatusInternalServerError || res.Header.Get("Etag") != "" {
+		t.Errorf("status %d, Etag %q", res.StatusCode, res.Header.Get("Etag"))
+	}
+}

@@ -1,0 +1,215 @@
+package static
+
+import (
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/pandabox/pandabox/pkg/model"
+)
+
+var words = strings.Repeat("<p>the quick brown panda jumps over the lazy box</p>\n", 200)
+
+func site(t *testing.T, o model.Static, files map[string]string) *Handler {
+	t.Helper()
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, _, err := s.Import(t.Context(), archive(t, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Digest = digest
+	h, err := s.Handler(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func ask(h http.Handler, method, target string, headers ...string) *http.Response {
+	r := httptest.NewRequest(method, target, nil)
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func text(t *testing.T, res *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestPaths(t *testing.T) {
+	files := map[string]string{
+		"index.html": "home", "about.html": "about", "docs/index.html": "docs", "docs/guide.html": "guide", "404.html": "lost",
+		"docs/404.html": "lost in docs", "both": "plain", "both.html": "html", "a b.txt": "space", "img/x.png": "png",
+		"_redirects": "/old/* /docs/:splat 302\n/blog/:year/:slug /posts/:slug-:year 301\n/app/* /index.html 200\n/about2 /about 200\n" +
+			"/docs/forced /elsewhere 301!\n/out https://example.com/x\n/gone /404.html 404\n",
+	}
+	h := site(t, model.Static{}, files)
+	for _, c := range []struct {
+		target   string
+		status   int
+		body     string
+		location string
+	}{
+		{"/", 200, "home", ""},
+		{"/index.html", 308, "", "/"},
+		{"/about", 200, "about", ""},
+		{"/about.html?x=1", 308, "", "/about?x=1"},
+		{"/about/", 308, "", "/about"},
+		{"/docs", 308, "", "/docs/"},
+		{"/docs/", 200, "docs", ""},
+		{"/docs/guide", 200, "guide", ""},
+		{"/both", 200, "plain", ""},
+		{"/both.html", 200, "html", ""},
+		{"/a%20b.txt", 200, "space", ""},
+		{"/img/x.png", 200, "png", ""},
+		{"/img/", 404, "lost", ""},
+		{"/nothing", 404, "lost", ""},
+		{"/docs/nothing", 404, "lost in docs", ""},
+		{"/_redirects", 404, "lost", ""},
+		{"/old/a/b?q=1", 302, "", "/docs/a/b?q=1"},
+		{"/blog/2026/hello", 301, "", "/posts/hello-2026"},
+		{"/app/x/y", 200, "home", ""},
+		{"/app", 200, "home", ""},
+		{"/about2", 200, "about", ""},
+		{"/docs/forced", 301, "", "/elsewhere"},
+		{"/out", 301, "", "https://example.com/x"},
+		{"/gone", 404, "lost", ""},
+		{"//evil.example", 308, "", "/evil.example"},
+		{"/docs/../about", 308, "", "/about"},
+		{"/%2e%2e/%2e%2e/etc/passwd", 308, "", "/etc/passwd"},
+		{"/old/%2F%2Fevil.example", 302, "", "/docs/%2F%2Fevil.example"},
+	} {
+		res := ask(h, "GET", c.target)
+		if c.target == "/old/%2F%2Fevil.example" { // decoded slashes are slashes
+			if loc := res.Header.Get("Location"); strings.HasPrefix(loc, "//") {
+				t.Errorf("%s leads off the site: %s", c.target, loc)
+			}
+			continue
+		}
+		if res.StatusCode != c.status || res.Header.Get("Location") != c.location || c.body != "" && text(t, res) != c.body {
+			t.Errorf("GET %s = %d, location %q; want %d %q %q", c.target, res.StatusCode, res.Header.Get("Location"), c.status, c.location, c.body)
+		}
+	}
+}
+
+func TestSPAAndKeepHTML(t *testing.T) {
+	files := map[string]string{"index.html": "app", "about.html": "about", "404.html": "lost"}
+	h := site(t, model.Static{SPA: true, KeepHTML: true}, files)
+	for target, want := range map[string]string{"/": "200 app", "/a/b": "200 app", "/about.html": "200 about", "/x.js": "404 lost"} {
+		res := ask(h, "GET", target)
+		if got := fmt.Sprint(res.StatusCode, " ", text(t, res)); got != want {
+			t.Errorf("GET %s = %q, want %q", target, got, want)
+		}
+	}
+}
+
+func TestMethods(t *testing.T) {
+	h := site(t, model.Static{}, map[string]string{"index.html": words})
+	if res := ask(h, "POST", "/"); res.StatusCode != http.StatusMethodNotAllowed || res.Header.Get("Allow") != "GET, HEAD" {
+		t.Errorf("POST = %d, Allow %q", res.StatusCode, res.Header.Get("Allow"))
+	}
+	res := ask(h, "HEAD", "/")
+	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Length") != fmt.Sprint(len(words)) || text(t, res) != "" {
+		t.Errorf("HEAD = %d, length %q", res.StatusCode, res.Header.Get("Content-Length"))
+	}
+}
+
+func TestConditionsAndRanges(t *testing.T) {
+	h := site(t, model.Static{}, map[string]string{"a.html": words, "v.bin": strings.Repeat("0123456789", 100)})
+	first := ask(h, "GET", "/a")
+	tag := first.Header.Get("Etag")
+	if tag == "" || ask(h, "GET", "/a", "If-None-Match", tag).StatusCode != http.StatusNotModified {
+		t.Errorf("the answer with Etag %q was not taken for the same", tag)
+	}
+	packed := ask(h, "GET", "/a", "Accept-Encoding", "gzip")
+	if other := packed.Header.Get("Etag"); other == tag {
+		t.Error("compressed and plain have one Etag")
+	}
+	for header, want := range map[string]string{"bytes=0-4": "206 01234", "bytes=-3": "206 789", "bytes=5000-": "416 "} {
+		res := ask(h, "GET", "/v.bin", "Range", header, "Accept-Encoding", "gzip")
+		got := fmt.Sprint(res.StatusCode, " ")
+		if res.StatusCode == http.StatusPartialContent {
+			got += text(t, res)
+		}
+		if got != want || res.Header.Get("Content-Encoding") != "" {
+			t.Errorf("Range %s = %q, want %q", header, got, want)
+		}
+	}
+}
+
+func TestCompression(t *testing.T) {
+	h := site(t, model.Static{}, map[string]string{"a.html": words, "tiny.html": "tiny", "x.png": words})
+	readers := map[string]func(io.Reader) io.Reader{
+		"br":   func(r io.Reader) io.Reader { return brotli.NewReader(r) },
+		"zstd": func(r io.Reader) io.Reader { d, _ := zstd.NewReader(r); return d },
+		"gzip": func(r io.Reader) io.Reader { d, _ := gzip.NewReader(r); return d },
+		"":     func(r io.Reader) io.Reader { return r },
+	}
+	for accept, form := range map[string]string{
+		"": "", "gzip": "gzip", "gzip, deflate, br, zstd": "br", "zstd;q=1, gzip;q=0.5": "zstd", "br;q=0, gzip": "gzip", "*": "br", "br;q=0, zstd;q=0.0, gzip;q=0": "", "identity": "",
+	} {
+		res := ask(h, "GET", "/a", "Accept-Encoding", accept)
+		if got := res.Header.Get("Content-Encoding"); got != form {
+			t.Errorf("Accept-Encoding %q gave %q, want %q", accept, got, form)
+			continue
+		}
+		if res.Header.Get("Content-Length") == "" || res.Header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("Accept-Encoding %q: length %q, Vary %q", accept, res.Header.Get("Content-Length"), res.Header.Get("Vary"))
+		}
+		if b, err := io.ReadAll(readers[form](res.Body)); err != nil || string(b) != words {
+			t.Errorf("Accept-Encoding %q: %d bytes, %v", accept, len(b), err)
+		}
+	}
+	for _, target := range []string{"/tiny", "/x.png"} {
+		if res := ask(h, "GET", target, "Accept-Encoding", "br"); res.Header.Get("Content-Encoding") != "" {
+			t.Errorf("%s is compressed", target)
+		}
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	h := site(t, model.Static{}, map[string]string{
+		"index.html": "home", "assets/app-BqX3kZ9a.js": "js", "assets/password.js": "js", "docs/a.html": "a",
+		"_headers": "# comment\n/*\n  X-Frame-Options: DENY\n  Link: </a>; rel=preload\n/docs/*\n  Cache-Control: public, max-age=60\n  ! X-Frame-Options\n",
+	})
+	for target, want := range map[string]string{
+		"/": cacheAsk + "|DENY", "/assets/app-BqX3kZ9a.js": cacheForever + "|DENY", "/assets/password.js": cacheAsk + "|DENY", "/docs/a": "public, max-age=60|",
+	} {
+		res := ask(h, "GET", target)
+		if got := res.Header.Get("Cache-Control") + "|" + res.Header.Get("X-Frame-Options"); got != want {
+			t.Errorf("%s: %q, want %q", target, got, want)
+		}
+		if res.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s may be sniffed", target)
+		}
+	}
+}
+
+func TestFingerprinted(t *testing.T) {
+	for name, want := range map[string]bool{
+		"assets/index-BqX3kZ9a.js": true, "main.3f2a9c1b.css": true, "chunk-ABCD1234.js": true, "app-DkPmYQxz.js.map": true, "a/b.5d41402abc4b2a76b9719d911017c592.png": true,
+		"index.html": false, "jquery.validate.js": false, "my-component.js": false, "20260101-notes.html": false, "some-password-reset.js": false,
+	} {
+		if got := fingerprinted(name); got != want {
+			t.Errorf("fingerprinted(%q) = %v", name, got)
+		}
+	}
+}
