@@ -15,7 +15,8 @@ type Deploy struct {
 // NewDeploy asks for a new release and a deploy of it. What does not exist yet is made: project, environment, app and
 // default domain.
 type NewDeploy struct {
-	Image     model.Image            `json:"image" doc:"ref to pull, or digest of an uploaded image"`
+	Image     model.Image            `json:"image,omitzero" doc:"ref to pull, or digest of an uploaded image"`
+	Function  *model.Function        `json:"function,omitempty" doc:"in place of image, processes, volumes and scale: digest and runtime are of an uploaded bundle"`
 	Processes []model.Process        `json:"processes,omitempty" doc:"absent: one web process as the image says"`
 	Volumes   []model.Mount          `json:"volumes,omitempty"`
 	Variables map[string]string      `json:"variables,omitempty" doc:"from the app's own file: one set by itself before is not replaced"`

@@ -21,6 +21,7 @@ type Workload struct {
 	Release   int                    `json:"release,omitempty" doc:"number of the release that should serve"`
 	Serving   int                    `json:"serving,omitempty" doc:"number of the release requests reach"`
 	Deploy    *Deploy                `json:"deploy,omitempty" doc:"the deploy on its way"`
+	Function  *model.Function        `json:"function,omitempty" doc:"of the release that should serve, where the app is one"`
 	Processes []WorkloadProcess      `json:"processes" doc:"of the release that should serve"`
 	Replicas  []model.ReplicaStatus  `json:"replicas" doc:"what is seen"`
 	Usage     map[string]model.Usage `json:"usage,omitempty" doc:"by the replica's name; only where one workload is asked for"`

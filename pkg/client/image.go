@@ -12,22 +12,28 @@ import (
 // ImportImage streams an OCI layout or docker archive, as tar, to the box. progress, unless nil, is told from another
 // goroutine how many bytes have been sent, and is not called after ImportImage returned.
 func (c *Client) ImportImage(ctx context.Context, r io.Reader, progress func(sent int64)) (model.Image, error) {
+	return importTar[model.Image](ctx, c, c.org("images"), "the image", r, progress)
+}
+
+// importTar streams a tar file to a path. what names it in errors.
+func importTar[T any](ctx context.Context, c *Client, path, what string, r io.Reader, progress func(sent int64)) (T, error) {
+	var none T
 	body := &upload{r: r, progress: progress}
 	defer body.stop()
-	req, err := c.request(ctx, call{method: http.MethodPost, path: c.org("images")}, body)
+	req, err := c.request(ctx, call{method: http.MethodPost, path: path}, body)
 	if err != nil {
-		return model.Image{}, err
+		return none, err
 	}
 	req.Header.Set("Content-Type", "application/x-tar")
 	req.Header.Set("Expect", "100-continue") // a refusal comes before gigabytes have been sent
 	res, err := c.send(req)                  //nolint:bodyclose // decode closes it
 	if err != nil {
 		if e := body.failure(); e != nil {
-			return model.Image{}, model.Invalid("the image could not be read").Wrap(e)
+			return none, model.Invalid("%s could not be read", what).Wrap(e)
 		}
-		return model.Image{}, err
+		return none, err
 	}
-	return decode[model.Image](ctx, c, res)
+	return decode[T](ctx, c, res)
 }
 
 // upload is a request's body that reports on itself. net/http reads it in a goroutine of its own that may outlive the

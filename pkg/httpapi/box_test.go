@@ -38,12 +38,14 @@ type box struct {
 	images *fakeImages
 	runner *fakeRunner
 	logs   *fakeLogs
+
+	functions *fakeFunctions
 }
 
 func newBox(t testing.TB, change ...func(*Config)) *box {
 	t.Helper()
 	dir := t.TempDir()
-	b := &box{t: t, socket: filepath.Join(dir, "s"), log: &buffer{}, images: &fakeImages{}, runner: &fakeRunner{}, logs: &fakeLogs{}}
+	b := &box{t: t, socket: filepath.Join(dir, "s"), log: &buffer{}, images: &fakeImages{}, runner: &fakeRunner{}, logs: &fakeLogs{}, functions: &fakeFunctions{}}
 	var err error
 	if b.store, err = store.Open(filepath.Join(dir, "db"), store.Options{}); err != nil {
 		t.Fatal(err)
@@ -52,6 +54,7 @@ func newBox(t testing.TB, change ...func(*Config)) *box {
 	b.control, err = control.New(t.Context(), control.Config{
 		Store: b.store, KeyFile: filepath.Join(dir, "keys", "master"), DataDir: dir, BaseDomain: "box.test", URL: "https://box.test",
 		Version: "1.2.3", Instance: "abcd", Images: b.images, Runner: b.runner, Logs: b.logs, Certs: fakeCerts{},
+		Functions: b.functions, KV: newFakeKV(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -27,24 +27,30 @@ func (a *API) registerImages() {
 }
 
 func (a *API) importImage(_ context.Context, c caller, in *InOrg) error {
+	return receive(a, c, a.config.MaxImage, func(ctx context.Context, r io.Reader) (model.Image, error) {
+		return a.control.Images.Import(ctx, c.Actor, in.Org, r)
+	})
+}
+
+// receive gives an upload of at most most bytes to take, and answers with what that returns.
+func receive[T any](a *API, c caller, most int64, take func(context.Context, io.Reader) (T, error)) error {
 	ctx, done, err := a.streaming(c.r)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if c.r.ContentLength > a.config.MaxImage {
-		return &http.MaxBytesError{Limit: a.config.MaxImage}
+	if c.r.ContentLength > most {
+		return &http.MaxBytesError{Limit: most}
 	}
 	rc := http.NewResponseController(c.w)
-	upload := stalling{r: http.MaxBytesReader(c.w, c.r.Body, a.config.MaxImage), rc: rc}
-	image, err := a.control.Images.Import(ctx, c.Actor, in.Org, upload)
+	taken, err := take(ctx, stalling{r: http.MaxBytesReader(c.w, c.r.Body, most), rc: rc})
 	_ = rc.SetReadDeadline(time.Time{}) // not every writer has deadlines
 	if err != nil {
 		return err
 	}
-	b, err := json.Marshal(image)
+	b, err := json.Marshal(taken)
 	if err != nil {
-		return fmt.Errorf("writing the image: %w", err)
+		return fmt.Errorf("writing the answer: %w", err)
 	}
 	c.w.Header().Set("Content-Type", "application/json")
 	c.w.WriteHeader(http.StatusCreated)

@@ -28,7 +28,7 @@ func (i InEnv) ref() control.Ref { return control.Ref{Org: i.Org, App: i.App, En
 // Paged asks for a part of a list.
 type Paged struct {
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"at most so many"`
-	After string `query:"after" maxLength:"500" doc:"next of the page before"`
+	After string `query:"after" maxLength:"1000" doc:"next of the page before"`
 }
 
 func (p Paged) page() control.Page { return control.Page{Limit: p.Limit, After: p.After} }

@@ -38,6 +38,8 @@ func (a *API) register() {
 	a.registerTokens()
 	a.registerApps()
 	a.registerImages()
+	a.registerFunctions()
+	a.registerKV()
 	a.registerDeploys()
 	a.registerReleases()
 	a.registerVariables()

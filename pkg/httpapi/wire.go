@@ -45,6 +45,9 @@ func wireWorkload(w control.Workload) api.Workload {
 		Domains: each(w.Domains, func(d model.Domain) api.Domain { return api.Domain{Domain: d} }),
 		Config:  w.Workload.ConfigVersion, Deleting: w.Workload.Deleting, CreatedAt: w.Workload.CreatedAt, UpdatedAt: w.Status.UpdatedAt,
 	}
+	if w.Want != nil {
+		out.Function = w.Want.Function
+	}
 	if out.State == "" {
 		out.State = model.WorkloadNew
 	}
