@@ -32,6 +32,15 @@ func rows() []row {
 		{name: "app-overhead", measure: appOverhead, bar: 12, better: lower, unit: mebi},
 		{name: "control-2000-list", measure: controlList, bar: 50, better: lower, unit: millis},
 		{name: "control-2000-reconcile", measure: controlReconcile, bar: 200, better: lower, unit: millis},
+		{name: "wasm-hello", measure: wasmHello, bar: 0.9, better: higher},
+		{name: "js-hello-cpu", measure: jsHelloCPU, bar: 0.75, better: lower},
+		{name: "js-hello-rps", measure: jsHelloRate, bar: 1.1, better: higher},
+		{name: "js-fresh-rps", measure: jsFresh, bar: 0.8, better: higher},
+		{name: "js-json-rps", measure: jsJSON, bar: 0.5, better: higher},
+		{name: "isolate-cold-p50", measure: isolateColdMedian, bar: 1, better: lower, unit: millis},
+		{name: "isolate-cold-p99", measure: isolateColdP99, bar: 5, better: lower, unit: millis},
+		{name: "isolate-memory", measure: isolateMemory, bar: 0.6, better: lower, unit: mebi},
+		{name: "functions-1000", measure: functions1000, bar: 60, better: lower, unit: mebi},
 	}
 }
 

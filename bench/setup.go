@@ -31,6 +31,8 @@ type setup struct {
 	boxes   int    // made so far
 	flat    *flatFigures
 	control *controlFigures
+	hello   *sides
+	cold    []time.Duration
 }
 
 func newSetup(ctx context.Context, rounds int) (*setup, error) {
@@ -122,9 +124,17 @@ type bench struct {
 func (s *setup) box(ctx context.Context) (*bench, error) { return s.boxWith(ctx, "info") }
 
 func (s *setup) boxWith(ctx context.Context, logLevel string) (*bench, error) {
+	return s.boxOf(ctx, box.Options{Extra: fmt.Sprintf("log_level = %q\n", logLevel)})
+}
+
+// boxOf starts a new box with a network of its own.
+func (s *setup) boxOf(ctx context.Context, o box.Options) (*bench, error) {
 	s.boxes++
-	extra := fmt.Sprintf("subnet = \"10.%d.0.0/16\"\nlog_level = %q\n", 90+s.boxes, logLevel)
-	b, err := box.New(ctx, box.Options{Extra: extra})
+	o.Extra += fmt.Sprintf("subnet = \"10.%d.0.0/16\"\n", 90+s.boxes)
+	if !strings.Contains(o.Extra, "log_level =") {
+		o.Extra += "log_level = \"info\"\n"
+	}
+	b, err := box.New(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("starting a box: %w", err)
 	}
@@ -270,11 +280,20 @@ func host(i int) string { return fmt.Sprintf("h%d.bench.example", i) }
 
 // answers waits until a host answers with the app's eleven bytes over plain HTTP.
 func (b *bench) answers(ctx context.Context, host string) error {
+	return b.until(ctx, host, func(body string) bool { return body == "hello world" })
+}
+
+// reached waits until a host answers well, whatever it says.
+func (b *bench) reached(ctx context.Context, host string) error {
+	return b.until(ctx, host, func(string) bool { return true })
+}
+
+func (b *bench) until(ctx context.Context, host string, good func(body string) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		body, err := get(ctx, b.HTTP, host, "/")
-		if err == nil && body == "hello world" {
+		if err == nil && good(body) {
 			return nil
 		}
 		select {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -34,12 +35,22 @@ func (l sample) rate() float64 { return float64(l.Requests) / l.Micros * 1e6 }
 
 // wrk drives addr for wrkPeriod with requests for host(0) … host(hosts-1) in turn.
 func (s *setup) wrk(ctx context.Context, addr string, hosts int) (sample, error) {
+	return s.wrkPath(ctx, addr, "/", hosts, "wrk")
+}
+
+// wrkCore is wrk for a path of host(0), the load kept on one core.
+func (s *setup) wrkCore(ctx context.Context, addr, path string, core int) (sample, error) {
+	return s.wrkPath(ctx, addr, path, 1, "taskset", "-c", strconv.Itoa(core), "wrk")
+}
+
+func (s *setup) wrkPath(ctx context.Context, addr, path string, hosts int, program ...string) (sample, error) {
 	script := filepath.Join(s.dir, "wrk.lua")
 	if err := os.WriteFile(script, wrkScript, 0o600); err != nil {
 		return sample{}, err
 	}
-	cmd := exec.CommandContext(ctx, "wrk", "-t1", fmt.Sprintf("-c%d", wrkConnections), "-d"+wrkPeriod.String(), "-s", script, "http://"+addr+"/")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("HOSTS=%d", hosts))
+	args := append(program[1:len(program):len(program)], "-t1", fmt.Sprintf("-c%d", wrkConnections), "-d"+wrkPeriod.String(), "-s", script, "http://"+addr+"/")
+	cmd := exec.CommandContext(ctx, program[0], args...)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("HOSTS=%d", hosts), "REQUEST_PATH="+path)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return sample{}, fmt.Errorf("running wrk: %w\n%s", err, out)

@@ -7,7 +7,7 @@ local at = 0
 function init(args)
   local hosts = tonumber(os.getenv("HOSTS"))
   for i = 0, size - 1 do
-    requests[i] = wrk.format("GET", "/", { Host = "h" .. ((i * 7919) % size % hosts) .. ".bench.example" })
+    requests[i] = wrk.format("GET", os.getenv("REQUEST_PATH"), { Host = "h" .. ((i * 7919) % size % hosts) .. ".bench.example" })
   end
 end
 

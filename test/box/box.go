@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -32,6 +33,7 @@ type Box struct {
 	HTTP, HTTPS string // addresses, "127.0.0.1:PORT"
 	Config      string // the daemon's configuration file
 
+	core   *int
 	daemon *exec.Cmd
 	done   chan struct{} // closed when daemon has ended
 }
@@ -40,6 +42,7 @@ type Box struct {
 type Options struct {
 	DataDir string // "" makes one
 	Extra   string // lines of the daemon's configuration file, in place of New's own of the same key
+	Core    *int   // the one core the daemon may use, with all it starts; nil: all
 }
 
 // New prepares a box in a new directory and starts its daemon. The binary is $PANDABOX_BIN.
@@ -55,7 +58,7 @@ func New(ctx context.Context, o Options) (*Box, error) {
 	if err := os.Chmod(dir, 0o711); err != nil { // the users of containers pass through it
 		return nil, fmt.Errorf("opening the box's directory: %w", err)
 	}
-	b := &Box{Bin: bin, Dir: dir, DataDir: filepath.Join(dir, "data"), RunDir: filepath.Join(dir, "run"), Config: filepath.Join(dir, "config.toml")}
+	b := &Box{Bin: bin, Dir: dir, DataDir: filepath.Join(dir, "data"), RunDir: filepath.Join(dir, "run"), Config: filepath.Join(dir, "config.toml"), core: o.Core}
 	if o.DataDir != "" {
 		b.DataDir = o.DataDir
 	}
@@ -139,6 +142,9 @@ func (b *Box) StartOnly() error {
 	}
 	defer func() { _ = out.Close() }()
 	b.daemon = exec.Command(b.Bin, "daemon", "--config", b.Config)
+	if b.core != nil { // taskset becomes the program it starts: the pid is the daemon's
+		b.daemon = exec.Command("taskset", "-c", strconv.Itoa(*b.core), b.Bin, "daemon", "--config", b.Config)
+	}
 	b.daemon.Stdout, b.daemon.Stderr = out, out
 	if err := b.daemon.Start(); err != nil {
 		return fmt.Errorf("starting the daemon: %w", err)
