@@ -30,12 +30,17 @@ type Manifest struct {
 	Kind    model.AppKind // model.KindWeb where it is not said
 	Files   []string      // names of the files that were read
 
-	base Settings
-	envs map[string]Settings
+	// Detected is the main file that makes the folder a function though nobody said so; "" where Kind was said, or is web.
+	Detected string
+
+	saysWhat bool // a kind, or something that only one kind has
+	base     Settings
+	envs     map[string]Settings
 }
 
 // Settings is what to deploy in one environment.
 type Settings struct {
+	Function  *Function         // of an app of kind function, nil of any other; Image, Processes and Volumes are empty then
 	Image     string            // reference or path as written; "" where it is not said
 	Processes []model.Process   // sorted by name; empty: the image's own command as web
 	Volumes   []model.Mount     // /storage where nothing is said
@@ -68,6 +73,7 @@ func Load(dir string) (*Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.detect(dir, m.saysWhat || procfile != nil)
 	if doc != nil {
 		m.Files = append(m.Files, FileName)
 	}

@@ -11,8 +11,8 @@ import (
 
 // The keys of each table.
 var (
-	rootKeys     = []string{"app", "project", "kind", "image", "domains", "domain", "variables", "process", "volume", "env"}
-	sectionKeys  = []string{"image", "domains", "domain", "variables", "process"} // of [env.NAME]
+	rootKeys     = []string{"app", "project", "kind", "image", "domains", "domain", "variables", "process", "volume", "env", "function"}
+	sectionKeys  = []string{"image", "domains", "domain", "variables", "process", "function"} // of [env.NAME]
 	processKeys  = []string{"command", "port", "health", "scale", "stop_grace", "http"}
 	healthKeys   = []string{"path", "grace", "interval", "timeout"}
 	httpKeys     = []string{"max_body", "timeout", "headers"}
@@ -34,12 +34,23 @@ func parse(doc []byte, procfile []model.Process) (*Manifest, error) {
 	m.App = name(root, "app", "app", "shop")
 	m.Project = name(root, "project", "project", "store")
 	m.Kind = kind(root)
+	for _, key := range []string{"kind", "image", "process", "volume", "function"} {
+		m.saysWhat = m.saysWhat || root.has(key)
+	}
 
 	b := builder{kind: m.Kind, procfile: map[string]bool{}, processes: map[string]model.Process{}, variables: map[string]variable{}}
 	for _, p := range procfile {
 		b.processes[p.Name], b.procfile[p.Name] = p, true
 	}
-	b.volumes = volumes(root)
+	if m.Kind == model.KindFunction {
+		b.function = &Function{}
+		onlyFunction(root)
+		if len(procfile) > 0 {
+			r.fail([]string{"kind"}, model.Invalid("a function has no processes, and there is a %s", ProcfileName).WithHint("remove the %s", ProcfileName))
+		}
+	} else {
+		b.volumes = volumes(root)
+	}
 	b.read(root)
 	m.base = b.settings(root)
 
@@ -48,6 +59,10 @@ func parse(doc []byte, procfile []model.Process) (*Manifest, error) {
 		envs.fail(env, model.CheckName("environment", env))
 		section := envs.table(env, `{ variables = { … } }`)
 		section.only(sectionKeys...)
+		if m.Kind == model.KindFunction {
+			onlyFunction(section)
+		}
+		m.saysWhat = m.saysWhat || section.has("image") || section.has("process")
 		over := b.clone(env)
 		over.read(section)
 		m.envs[env] = over.settings(section)
@@ -76,13 +91,21 @@ func kind(t table) model.AppKind {
 	k := model.AppKind(t.text("kind", `"web"`))
 	switch k {
 	case model.KindWeb, model.KindWorker:
+		if t.has("function") {
+			t.fail("function", model.Invalid("an app of the kind %s has no [function]", k).WithHint(`write kind = "function", or remove one of the two`))
+		}
 		return k
-	case model.KindStatic, model.KindFunction:
-		t.fail("kind", model.Invalid("apps of kind %q are not supported yet by this version", k).WithHint(`choose "web" or "worker"`))
+	case model.KindFunction:
+		return k
+	case model.KindStatic:
+		t.fail("kind", model.Invalid("apps of kind %q are not supported yet by this version", k).WithHint(`choose "web", "worker" or "function"`))
 	default:
 		if t.has("kind") {
-			t.fail("kind", model.Invalid("%q is not a kind of app", k).WithHint(`choose "web" or "worker"`))
+			t.fail("kind", model.Invalid("%q is not a kind of app", k).WithHint(`choose "web", "worker" or "function"`))
 		}
+	}
+	if t.has("function") {
+		return model.KindFunction
 	}
 	return model.KindWeb
 }
@@ -178,6 +201,7 @@ func readVariables(t table, into map[string]variable) {
 // builder gathers the settings of one environment; reading a section over another changes only what it names.
 type builder struct {
 	kind      model.AppKind
+	function  *Function // nil but for an app of kind function
 	image     string
 	procfile  map[string]bool // processes whose command stands in the Procfile
 	processes map[string]model.Process
@@ -190,6 +214,10 @@ func (b builder) clone(env string) builder {
 	b.procfile = map[string]bool{} // an override may say another command
 	b.processes = maps.Clone(b.processes)
 	b.variables = maps.Clone(b.variables)
+	if b.function != nil {
+		f := *b.function // what readFunction sets, it sets whole
+		b.function = &f
+	}
 	if env != Production {
 		b.domains = nil
 	}
@@ -206,6 +234,13 @@ func (b *builder) read(t table) {
 		b.domains = domains(t)
 	}
 	readVariables(t, b.variables)
+	if t.has("function") {
+		if b.function == nil {
+			t.fail("function", model.Invalid("an app of the kind %s has no [function]", b.kind).WithHint(`write kind = "function" at the top`))
+			return
+		}
+		readFunction(t.table("function", `{ main = "src/index.ts" }`), b.function)
+	}
 	processes := t.table("process", `{ web = { port = 8080 } }`)
 	for _, name := range processes.keys() {
 		processes.fail(name, model.CheckName("process", name))
@@ -224,9 +259,13 @@ func (b *builder) read(t table) {
 
 // settings checks the whole; t is the table a fault of the whole belongs to.
 func (b *builder) settings(t table) Settings {
-	s := Settings{Image: b.image, Volumes: b.volumes, Variables: map[string]string{}, Domains: b.domains}
+	s := Settings{Function: b.function, Image: b.image, Volumes: b.volumes, Variables: map[string]string{}, Domains: b.domains}
 	for _, name := range slices.Sorted(maps.Keys(b.processes)) {
 		s.Processes = append(s.Processes, b.processes[name])
+	}
+	if b.function != nil {
+		b.function.check(t.table("function", `{ main = "src/index.ts" }`))
+		s.Processes = nil
 	}
 	if b.kind == model.KindWorker {
 		if _, ok := b.processes[model.ProcessWeb]; ok {

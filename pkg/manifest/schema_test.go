@@ -62,6 +62,8 @@ var beyondSchema = []string{
 	"command-quote.toml", "domain-twice.toml", "health-long.toml", "memory-small.toml", "volume-twice.toml",
 	"release-empty.toml", // an [env.NAME] section may leave the command to the top level
 	"kind-worker-web.toml",
+	"function-egress-none.toml", "function-memory.toml", "function-cpu-long.toml", "function-cpu-zero.toml", "function-main.toml",
+	"function-on-alone.toml", "function-middleware.toml", "function-env-routes.toml", // [function] and [env.NAME.function] are one whole
 }
 
 func TestSchemaRefusesTheBad(t *testing.T) {
@@ -99,6 +101,9 @@ func TestSchemaKeys(t *testing.T) {
 		"$defs/health":  healthKeys,
 		"$defs/http":    httpKeys,
 		"$defs/scale":   scaleKeys,
+
+		"$defs/function":       functionKeys,
+		"$defs/functionLimits": limitKeys,
 	} {
 		var at any = schema
 		for _, part := range strings.FieldsFunc(path, func(r rune) bool { return r == '/' }) {
@@ -130,7 +135,7 @@ func TestDocs(t *testing.T) {
 			t.Errorf("%v in\n%s", err, doc)
 		}
 	}
-	for _, key := range slices.Concat(rootKeys, processKeys, healthKeys, httpKeys, scaleKeys, volumeKeys, domainKeys, variableKeys) {
+	for _, key := range slices.Concat(rootKeys, processKeys, healthKeys, httpKeys, scaleKeys, volumeKeys, domainKeys, variableKeys, functionKeys, limitKeys) {
 		if !strings.Contains(string(b), key) {
 			t.Errorf("the page does not mention %s", key)
 		}
