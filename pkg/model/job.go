@@ -1,6 +1,9 @@
 package model
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // JobSpec is a schedule and what it runs: exactly one of Command, Path and Scheduled.
 type JobSpec struct {
@@ -84,26 +87,59 @@ const (
 // Final tells whether s never changes again.
 func (s JobRunState) Final() bool { return s != RunPending && s != RunRunning }
 
-// JobRun is one due time of a job, or one start by hand, and what became of it. (JobID, Due) is unique.
+// JobRun is one due time of a job, or one start by hand, and what became of it. (JobID, Due) is unique. Many due times
+// that were missed at once are one record: see Until.
 type JobRun struct {
 	ID         string      `json:"id"`
 	OrgID      string      `json:"orgId"`
 	WorkloadID string      `json:"workloadId"`
 	JobID      string      `json:"jobId"`
-	Job        string      `json:"job"`          // its name
-	Number     int         `json:"number"`       // 1, 2, 3 … within the job
-	Due        time.Time   `json:"due,omitzero"` // zero: started by hand
-	By         string      `json:"by,omitempty"` // an Actor's name, where started by hand
-	StartAt    time.Time   `json:"startAt"`      // not before: due, jitter and back-off
+	Job        string      `json:"job"`             // its name
+	Number     int         `json:"number"`          // 1, 2, 3 … within the job
+	Due        time.Time   `json:"due,omitzero"`    // zero: started by hand
+	Until      time.Time   `json:"until,omitzero"`  // this record of missed ones stands for every due time from Due to Until
+	Count      int         `json:"count,omitempty"` // with Until: how many those are; at most MaxCounted are counted
+	By         string      `json:"by,omitempty"`    // an Actor's name, where started by hand
+	StartAt    time.Time   `json:"startAt"`         // not before: due, jitter and back-off
 	State      JobRunState `json:"state"`
 	Why        string      `json:"why,omitempty"`       // of skipped, missed, canceled and failed, in one line
+	Ending     string      `json:"ending,omitempty"`    // why it is being ended: it becomes Why
 	Attempt    int         `json:"attempt"`             // 1 … Retries+1; 0 before the first
 	Release    int         `json:"release,omitempty"`   // number of the release it ran in
-	Container  string      `json:"container,omitempty"` // of the last attempt, whose log is its log
+	Container  string      `json:"container,omitempty"` // of the last attempt; see ContainerOf
 	ExitCode   *int        `json:"exitCode,omitempty"`  // of a command's last attempt; the status of a path's answer
 	CreatedAt  time.Time   `json:"createdAt"`
 	StartedAt  time.Time   `json:"startedAt,omitzero"` // of the last attempt
 	FinishedAt time.Time   `json:"finishedAt,omitzero"`
+}
+
+// ContainerOf returns the name of an attempt's container: the same attempt always has the same name, so that starting
+// it twice is starting it once.
+func (r JobRun) ContainerOf(attempt int) string {
+	return r.WorkloadID + "-" + r.ID + "-" + strconv.Itoa(attempt)
+}
+
+// JobState is a job with its runs that are not final, oldest first.
+type JobState struct {
+	Job  Job
+	Open []JobRun
+}
+
+// JobDecision is what one look at a job and the clock comes to. All of it is written in one transaction.
+type JobDecision struct {
+	Runs     []JobRun       // to be recorded, oldest first; ID and Number are given when they are. One whose due time has its run already is left out
+	Ending   map[int]string // by number: open runs to be ended, and why; one that is pending is canceled at once
+	Cursor   time.Time      // the new cursor; zero leaves it
+	TakeBack bool           // the clock went back: due times behind Cursor have not come, those that were recorded as skipped or missed will come again
+	Told     string         // one line for the event stream; "" for none
+}
+
+// JobOutcome is how one attempt ended.
+type JobOutcome struct {
+	Succeeded bool
+	TimedOut  bool
+	ExitCode  *int   // of a command; the status of a path's answer
+	Why       string // of one that failed, in one line
 }
 
 // Defaults and bounds of jobs.
@@ -119,7 +155,10 @@ const (
 	DefaultKeepRuns   = 100
 	MaxKeepRuns       = 10_000
 	DefaultKeepFor    = Duration(90 * 24 * time.Hour)
-	MaxJobs           = 1000 // of one workload
+	MaxKeepFor        = Duration(10 * 366 * 24 * time.Hour)
+	MaxJobs           = 1000    // of one workload
+	MaxMissed         = 100     // due times missed at once that are recorded one by one, the newest; the rest is one record
+	MaxCounted        = 100_000 // of Count
 )
 
 // ScheduledEvent is what a function's scheduled handler is told.

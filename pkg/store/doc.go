@@ -27,6 +27,12 @@
 //	└ deploys.workload            WORKLOAD/DEPLOY
 //	domains                       HOST → model.Domain
 //	└ domains.workload            WORKLOAD/HOST
+//	jobs                          JOB → model.Job
+//	├ jobs.workload               WORKLOAD/JOB
+//	└ jobs.name                   WORKLOAD/NAME, of those that are not deleted
+//	runs                          JOB/NUMBER → model.JobRun
+//	├ runs.due                    JOB/UNIX SECONDS
+//	└ runs.open                   JOB/NUMBER, of those that are not final
 //	tokens                        TOKEN → model.Token
 //	├ tokens.hash                 hexadecimal SHA-256
 //	└ tokens.org                  ORG/TOKEN

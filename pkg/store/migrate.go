@@ -26,6 +26,7 @@ type migration struct {
 func migrations() []migration {
 	return []migration{
 		{"the first tree", firstTree},
+		{"jobs and their runs", jobTree},
 	}
 }
 
@@ -44,6 +45,15 @@ func firstTree(b *bbolt.Tx, now time.Time) error {
 		}
 	}
 	return b.Bucket([]byte(bucketMeta)).Put([]byte("box"), []byte(`{"createdAt":"`+now.Format(time.RFC3339Nano)+`"}`))
+}
+
+func jobTree(b *bbolt.Tx, _ time.Time) error {
+	for _, name := range []string{"jobs", "jobs.workload", "jobs.name", "runs", "runs.due", "runs.open"} {
+		if _, err := b.CreateBucket([]byte(name)); err != nil {
+			return fmt.Errorf("making the bucket %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // migrate runs what db has not seen yet, each migration in a transaction of its own, and keeps a copy of a store that

@@ -129,6 +129,9 @@ func (tx *Tx) applyTargets(w model.Workload, u model.WorkloadUpdate) error {
 			return err
 		default:
 			is.Good = *u.Good
+			if err := tx.jobsInForce(w, r); err != nil {
+				return err
+			}
 			if r.GoodAt.IsZero() {
 				r.GoodAt = tx.Now()
 				if err := tx.PutRelease(r); err != nil {

@@ -38,6 +38,7 @@ type Store struct {
 	path   string
 	now    func() time.Time
 	signal signal
+	jobs   jobChanges
 
 	write sync.Mutex // held from the begin of a writing transaction until its view stands
 	view  atomic.Pointer[view]
@@ -175,6 +176,7 @@ func (s *Store) change(fn func(*Tx) error) error {
 	if tx.tell {
 		s.signal.fire()
 	}
+	s.jobs.add(tx.jobs)
 	return nil
 }
 
@@ -186,6 +188,7 @@ type Tx struct {
 	tell  bool                // something was written that subscribers of Changed wait for
 	dirty map[string]struct{} // workloads whose part of the view is stale
 	moved map[string]struct{} // of these, the ones that came or went, or whose domains did: functions may be on them
+	jobs  map[string]struct{} // jobs that the scheduler has to look at again
 }
 
 // Now returns the time by the store's clock, UTC.

@@ -66,6 +66,35 @@ func domains() table[model.Domain] {
 	}}
 }
 
+func jobs() table[model.Job] {
+	return table[model.Job]{"jobs", func(j *model.Job) string { return j.ID }, []index[model.Job]{
+		{"workload", func(j *model.Job) string { return join(j.WorkloadID, j.ID) }},
+		{"name", func(j *model.Job) string {
+			if j.Deleted {
+				return ""
+			}
+			return join(j.WorkloadID, j.Spec.Name)
+		}},
+	}}
+}
+
+func jobRuns() table[model.JobRun] {
+	return table[model.JobRun]{"runs", func(r *model.JobRun) string { return runKey(r.JobID, r.Number) }, []index[model.JobRun]{
+		{"due", func(r *model.JobRun) string {
+			if r.Due.IsZero() {
+				return ""
+			}
+			return join(r.JobID, dueKey(r.Due))
+		}},
+		{"open", func(r *model.JobRun) string {
+			if r.State.Final() {
+				return ""
+			}
+			return runKey(r.JobID, r.Number)
+		}},
+	}}
+}
+
 func tokens() table[model.Token] {
 	return table[model.Token]{"tokens", func(t *model.Token) string { return t.ID }, []index[model.Token]{
 		{"hash", func(t *model.Token) string { return hex.EncodeToString(t.Hash) }},
