@@ -22,7 +22,7 @@ func (x *exchange) answer(u *upstream, res *http.Response) error {
 	for _, kv := range x.route.headers {
 		h[kv[0]] = []string{kv[1]}
 	}
-	how := x.compression(res, h)
+	how := x.compression(res.StatusCode, res.ContentLength, h)
 	announced := len(res.Trailer)
 	for k := range res.Trailer {
 		h.Add("Trailer", k)

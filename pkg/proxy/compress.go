@@ -11,8 +11,9 @@ import (
 const minCompress = 1 << 10
 
 // compression chooses how an answer is to be compressed, "" for not at all, and sets its header accordingly.
-func (x *exchange) compression(res *http.Response, h http.Header) string {
-	if !compressible(res, h) {
+// length is the body's in bytes, negative where it is not known.
+func (x *exchange) compression(status int, length int64, h http.Header) string {
+	if x.plain || !compressible(status, length, h) {
 		return ""
 	}
 	if !mentions(h["Vary"], "Accept-Encoding") {
@@ -32,9 +33,9 @@ func (x *exchange) compression(res *http.Response, h http.Header) string {
 }
 
 // compressible tells whether an answer may be and is worth being compressed.
-func compressible(res *http.Response, h http.Header) bool {
-	if res.StatusCode < 200 || res.StatusCode == http.StatusPartialContent || res.StatusCode == http.StatusNoContent ||
-		res.StatusCode == http.StatusNotModified || res.ContentLength >= 0 && res.ContentLength < minCompress {
+func compressible(status int, length int64, h http.Header) bool {
+	if status < 200 || status == http.StatusPartialContent || status == http.StatusNoContent ||
+		status == http.StatusNotModified || length >= 0 && length < minCompress {
 		return false
 	}
 	if len(h["Content-Encoding"]) > 0 || len(h["Content-Range"]) > 0 || mentions(h["Cache-Control"], "no-transform") {

@@ -25,11 +25,21 @@ type Config struct {
 	HTTPSAddr  string       // ":443", TCP and UDP; port 0 chooses one that is free for both
 	BindIPs    []netip.Addr // listen on these only, in place of the hosts of HTTPAddr and HTTPSAddr
 	APIHandler http.Handler // answers BaseDomain, localhost and IP addresses; nil: nothing does
+	Functions  Functions    // answers for backends with Function set; nil: they are down
 	Storage    Storage
 	ACME       ACME
 	Timeouts   Timeouts
 	Logger     zerolog.Logger
 	AccessLog  func(AccessEntry) // called from one goroutine; entries are dropped rather than waited for; nil: off
+}
+
+// Functions answers requests inside the process. pkg/edge satisfies it.
+type Functions interface {
+	// Serve has the function loaded under a backend's name answer. It returns once the answer is complete, and answers in
+	// any case; http.ErrAbortHandler is its only panic. r has the headers a replica would get, RemoteAddr is the client's.
+	// next, unless nil, is what the request would have met without the function; it, too, panics with nothing but
+	// http.ErrAbortHandler.
+	Serve(name string, w http.ResponseWriter, r *http.Request, next http.Handler)
 }
 
 // Timeouts bound how long a client may take. Zero fields have defaults.

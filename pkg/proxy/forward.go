@@ -50,8 +50,11 @@ func (x *exchange) serveApp(host string) {
 		x.show(pageTooLarge)
 		return
 	}
-	x.kind = kindOf(r)
-	if n := r.ContentLength; x.kind == kindPlain && n > 0 && n <= smallBody {
+	if x.kind = kindOf(r); x.kind == kindUpgrade && x.byFunction() && !x.route.Middleware {
+		x.show(pageNoUpgrade)
+		return
+	}
+	if n := r.ContentLength; x.kind == kindPlain && n > 0 && n <= smallBody && !x.byFunction() {
 		buf := x.p.pools.buffer()
 		defer x.p.pools.buffers.Put(buf)
 		x.small = (*buf)[:n]
@@ -64,7 +67,7 @@ func (x *exchange) serveApp(host string) {
 	for len(tried) < maxTries {
 		b, gone := x.route.pick(tried)
 		if gone { // a new table has just been published
-			next := x.p.table.Load().find(host)
+			next := x.find(host)
 			if next == nil {
 				x.show(pageUnknown)
 				return

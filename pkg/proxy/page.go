@@ -29,6 +29,7 @@ var (
 	pageMisdirect = page{http.StatusMisdirectedRequest, "Wrong address", "This address is not served over HTTPS.", 0}
 	pageBadBody   = page{http.StatusBadRequest, "Bad request", "The request could not be read to its end.", 0}
 	pageMethod    = page{http.StatusMethodNotAllowed, "No such method", "Requests with this method are not passed on.", 0}
+	pageNoUpgrade = page{http.StatusNotImplemented, "Not supported", "A function answers here: it cannot switch to another protocol, such as WebSocket.", 0}
 	pageBusy      = page{http.StatusServiceUnavailable, "The box is stopping", "Try again in a moment.", 5}
 )
 

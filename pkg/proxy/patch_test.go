@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -24,7 +25,7 @@ func TestPatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hosts := map[string][]string{"a": {"a.x.io", "www.a.x.io"}, "b": {"b.x.io"}, "w": {"*.w.x.io"}}
+		hosts := map[string][]string{"a": {"a.x.io", "www.a.x.io"}, "b": {"b.x.io"}, "w": {"*.w.x.io"}, "f": {"a.x.io/api/*", "*.w.x.io/health", "f.x.io"}}
 		now := map[string]model.Route{}
 		published := false
 		draw := func(workload string) (out []model.Route) {
@@ -35,7 +36,11 @@ func TestPatch(t *testing.T) {
 				}
 			}
 			for _, h := range hosts[workload] {
-				r := owned(h, workload)
+				host, path, _ := strings.Cut(h, "/")
+				r := owned(host, workload)
+				if path != "" {
+					r.Path = "/" + path
+				}
 				if r.Backends = to; len(to) > 0 {
 					r.State = model.RouteServing
 				}
@@ -44,7 +49,7 @@ func TestPatch(t *testing.T) {
 			return out
 		}
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
-			if workload := rapid.SampledFrom([]string{"", "a", "b", "w"}).Draw(t, "patch"); workload != "" {
+			if workload := rapid.SampledFrom([]string{"", "a", "b", "w", "f"}).Draw(t, "patch"); workload != "" {
 				routes := draw(workload)
 				switch err := p.Patch(t.Context(), routes); {
 				case !published || workload == "w":
@@ -55,33 +60,34 @@ func TestPatch(t *testing.T) {
 					t.Fatal(err)
 				default:
 					for _, r := range routes {
-						now[r.Host] = r
+						now[r.Host+r.Path] = r
 					}
 				}
 			} else {
 				var all []model.Route
-				for _, workload := range []string{"a", "b", "w"} {
+				for _, workload := range []string{"a", "b", "w", "f"} {
 					all = append(all, draw(workload)...)
 				}
 				if err := p.Publish(t.Context(), all); err != nil {
 					t.Fatal(err)
 				}
 				for _, r := range all {
-					now[r.Host] = r
+					now[r.Host+r.Path] = r
 				}
 				published = true
 			}
 			table, used, n := p.table.Load(), map[model.Backend]bool{}, 0
 			for r := range table.all {
 				n++
-				if !r.same(&model.Route{Host: r.Host, WorkloadID: r.WorkloadID, App: r.App, State: now[r.Host].State, Backends: now[r.Host].Backends}) || table.at(r.Host) != r {
-					t.Fatalf("%s is %+v, want %+v", r.Host, r.Route, now[r.Host])
+				want := now[r.Host+r.Path]
+				if !r.same(&model.Route{Host: r.Host, Path: r.Path, WorkloadID: r.WorkloadID, App: r.App, State: want.State, Backends: want.Backends}) || table.at(r.Host, r.Path) != r {
+					t.Fatalf("%s%s is %+v, want %+v", r.Host, r.Path, r.Route, want)
 				}
 				for _, b := range r.backends {
 					used[b.Backend] = true
 				}
 			}
-			if n != len(now) {
+			if n != len(now) || n != table.size() {
 				t.Fatalf("%d routes, want %d", n, len(now))
 			}
 			if len(p.backends) != len(used) {
@@ -106,7 +112,9 @@ func TestPatchRefuses(t *testing.T) {
 	}
 	tls := owned("a.x.io", "a")
 	tls.TLS = model.TLSOff
-	for name, r := range map[string]model.Route{"unknown": owned("c.x.io", "a"), "another's": owned("b.x.io", "a"), "other certificate": tls} {
+	path := owned("b.x.io", "a")
+	path.Path = "/api/*"
+	for name, r := range map[string]model.Route{"path": path, "unknown": owned("c.x.io", "a"), "another's": owned("b.x.io", "a"), "other certificate": tls} {
 		if err := p.Patch(t.Context(), []model.Route{owned("a.x.io", "a"), r}); !errors.Is(err, ErrPublish) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -16,6 +16,10 @@ var errNoAnswer = errors.New("the replica closed the connection")
 // so that it cannot have seen anything of the request.
 func (x *exchange) attempt(b *backend) (retry bool) {
 	defer b.release()
+	if b.Function {
+		x.function(b)
+		return false
+	}
 	switch x.kind {
 	case kindUpgrade:
 		return x.upgrade(b)

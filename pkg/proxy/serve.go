@@ -23,6 +23,8 @@ type exchange struct {
 	small   []byte // the body, where it was small enough to be read whole
 	began   time.Time
 	reqID   string
+	past    []string // workloads whose middleware has passed the request on
+	plain   bool     // the answer is for a function that passed the request on: it is not compressed
 	status  int   // of the answer; 0 as long as none has been begun
 	bytes   int64 // of answer body
 }
@@ -36,8 +38,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 		defer x.report()
 	}
 	host := hostOf(r.Host)
-	t := p.table.Load()
-	x.route = t.find(host)
+	x.route = x.find(host)
 	if x.route == nil {
 		x.serveBox(host)
 		return
@@ -53,6 +54,19 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	if x.ready() {
 		x.serveApp(host)
 	}
+}
+
+// find returns the route for the request, or nil: of its path where its host has paths, else of the host.
+func (x *exchange) find(host string) *route {
+	t := x.p.table.Load()
+	whole := t.find(host)
+	if len(t.paths) == 0 {
+		return whole
+	}
+	if r := t.pathOf(host, whole, x.r.URL, x.past); r != nil {
+		return r
+	}
+	return whole
 }
 
 // ready tells whether the route serves, and says what it does instead if it does not.

@@ -17,6 +17,7 @@ type table struct {
 	exact map[string]*route // by host
 	wild  map[string]*route // by what follows "*."
 	over  map[string]*route // in place of what exact has for the host; see Patch
+	paths map[string]paths  // by host as in Route.Host; only of hosts that have some
 }
 
 // route is a model.Route made ready for serving.
@@ -62,10 +63,29 @@ func (t *table) all(yield func(*route) bool) {
 			return
 		}
 	}
+	for _, ps := range t.paths {
+		for _, r := range ps {
+			if !yield(r) {
+				return
+			}
+		}
+	}
 }
 
-// at returns the route of exactly this host, or nil.
-func (t *table) at(host string) *route {
+// size returns the number of routes.
+func (t *table) size() int {
+	n := len(t.exact) + len(t.wild)
+	for _, ps := range t.paths {
+		n += len(ps)
+	}
+	return n
+}
+
+// at returns the route of exactly this host and path, or nil.
+func (t *table) at(host, path string) *route {
+	if path != "" {
+		return t.paths[host].at(path)
+	}
 	if r, ok := t.over[host]; ok {
 		return r
 	}
@@ -93,18 +113,18 @@ type builder struct {
 }
 
 // build makes the next table from routes; turn counts tables. What is wrong with single routes is returned beside it
-// and costs only those routes: a host that two workloads claim stays with the one that has it, or else goes to the
-// first.
+// and costs only those routes: a host, or a path of it, that two workloads claim stays with the one that has it, or else
+// goes to the first.
 func build(prev *table, routes []model.Route, turn uint64, reserved string, get func(model.Backend) *backend) (*table, []error) {
 	b := &builder{prev: prev, turn: turn, reserved: reserved, get: get}
 	var owners, others []*model.Route // changed: by who has the host already, and the rest
 	kept, replaced := 0, 0
 	for i := range routes {
 		in := &routes[i]
-		old := prev.at(in.Host)
+		old := prev.at(in.Host, in.Path)
 		if old == nil { // new, or not written in the stored form
 			if host, err := model.CheckHost(in.Host); err == nil {
-				old = prev.at(host)
+				old = prev.at(host, in.Path)
 			}
 		}
 		switch {
@@ -117,17 +137,18 @@ func build(prev *table, routes []model.Route, turn uint64, reserved string, get 
 			others = append(others, in)
 		}
 	}
-	b.next = &table{exact: maps.Clone(prev.exact), wild: maps.Clone(prev.wild)}
+	b.next = &table{exact: maps.Clone(prev.exact), wild: maps.Clone(prev.wild), paths: clonePaths(prev.paths)}
 	maps.Copy(b.next.exact, prev.over)
 	for _, in := range append(owners, others...) {
 		if b.add(in) {
 			replaced++
 		}
 	}
-	if kept+replaced < len(prev.exact)+len(prev.wild) {
+	if kept+replaced < prev.size() {
 		gone := func(_ string, r *route) bool { return r.seen != turn }
 		maps.DeleteFunc(b.next.exact, gone)
 		maps.DeleteFunc(b.next.wild, gone)
+		b.next.paths = onlySeen(b.next.paths, turn)
 	}
 	return b.next, b.problems
 }
@@ -143,23 +164,47 @@ func (b *builder) add(in *model.Route) (replaced bool) {
 		b.problems = append(b.problems, model.Conflict("%s belongs to the box itself", host).WithHint("choose another domain for %s", in.App))
 		return false
 	}
+	if in.Path != "" {
+		return b.addPath(in, host)
+	}
 	slot, key := b.next.slot(host)
 	if rival := slot[key]; rival != nil && rival.seen == b.turn {
 		b.problems = append(b.problems, model.Conflict("%s is routed twice", host).
 			WithWhy("%s has it, %s wants it too", rival.App, in.App).WithHint("remove the domain from one of them"))
 		return false
 	}
+	_, replaced = slot[key]
+	slot[key] = b.make(in, host)
+	return replaced
+}
+
+// addPath is add for a path of a host.
+func (b *builder) addPath(in *model.Route, host string) (replaced bool) {
+	if err := model.CheckPath(in.Path); err != nil {
+		b.problems = append(b.problems, fmt.Errorf("route of %s: %w", in.App, err))
+		return false
+	}
+	rival := b.next.paths[host].at(in.Path)
+	if rival != nil && rival.seen == b.turn {
+		b.problems = append(b.problems, model.Conflict("%s%s is routed twice", host, in.Path).
+			WithWhy("%s has it, %s wants it too", rival.App, in.App).WithHint("remove the path from the routes of one of them"))
+		return false
+	}
+	b.next.paths[host] = b.next.paths[host].with(b.make(in, host))
+	return rival != nil
+}
+
+// make makes a route of the next table.
+func (b *builder) make(in *model.Route, host string) *route {
 	r, problems := newRoute(in, host, b.get)
 	r.seen = b.turn
 	b.problems = append(b.problems, problems...)
-	_, replaced = slot[key]
-	slot[key] = r
-	return replaced
+	return r
 }
 
 // same tells whether publishing in again would change nothing.
 func (r *route) same(in *model.Route) bool {
-	if r.Host != in.Host || r.WorkloadID != in.WorkloadID || r.App != in.App || r.TLS != in.TLS || r.State != in.State ||
+	if r.Host != in.Host || r.Path != in.Path || r.Middleware != in.Middleware || r.WorkloadID != in.WorkloadID || r.App != in.App || r.TLS != in.TLS || r.State != in.State ||
 		r.Limits.MaxBody != in.Limits.MaxBody || r.Limits.Timeout != in.Limits.Timeout || len(r.Backends) != len(in.Backends) ||
 		len(r.backends) != len(in.Backends) || !maps.Equal(r.Limits.Headers, in.Limits.Headers) {
 		return false
@@ -184,7 +229,7 @@ func newRoute(in *model.Route, host string, get func(model.Backend) *backend) (*
 	}
 	var problems []error
 	for _, b := range in.Backends {
-		if !b.Addr.IsValid() || b.Addr.Port() == 0 {
+		if !b.Function && (!b.Addr.IsValid() || b.Addr.Port() == 0) {
 			problems = append(problems, model.Invalid("%s has a replica without an address", host).WithWhy("%s is at %q", b.Name, b.Addr))
 			continue
 		}

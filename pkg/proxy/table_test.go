@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,22 +79,29 @@ func TestOwnersStay(t *testing.T) {
 			var routes []model.Route
 			for range rapid.IntRange(0, 8).Draw(t, "routes") {
 				host := rapid.SampledFrom([]string{"a.x.io", "b.x.io", "*.x.io", "A.x.io", "bad_host", "box.x.io"}).Draw(t, "host")
-				routes = append(routes, owned(host, rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, "owner")))
+				r := owned(host, rapid.SampledFrom([]string{"1", "2", "3"}).Draw(t, "owner"))
+				r.Path = rapid.SampledFrom([]string{"", "", "/*", "/api/*", "api"}).Draw(t, "path")
+				routes = append(routes, r)
 			}
 			next, _ := build(prev, routes, uint64(turn+1), "box.x.io", get)
 			for old := range prev.all {
 				wants := false
 				for _, r := range routes {
-					wants = wants || strings.ToLower(r.Host) == old.Host && r.WorkloadID == old.WorkloadID
+					wants = wants || strings.ToLower(r.Host) == old.Host && r.Path == old.Path && r.WorkloadID == old.WorkloadID
 				}
-				if now := next.at(old.Host); wants && (now == nil || now.WorkloadID != old.WorkloadID) {
+				if now := next.at(old.Host, old.Path); wants && (now == nil || now.WorkloadID != old.WorkloadID) {
 					t.Fatalf("%s was taken from %s", old.Host, old.WorkloadID)
 				}
 			}
 			for _, r := range routes {
 				host, err := model.CheckHost(r.Host)
-				if err == nil && host != "box.x.io" && next.at(host) == nil {
-					t.Fatalf("nobody has %s", host)
+				if err == nil && host != "box.x.io" && r.Path != "api" && next.at(host, r.Path) == nil {
+					t.Fatalf("nobody has %s%s", host, r.Path)
+				}
+			}
+			for host, ps := range next.paths {
+				if !slices.IsSortedFunc(ps, moreExact) || len(ps) == 0 {
+					t.Fatalf("the paths of %s are %v", host, ps)
 				}
 			}
 			prev = next
