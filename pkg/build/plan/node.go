@@ -1,0 +1,182 @@
+package plan
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/pandabox/pandabox/pkg/model"
+)
+
+// defaultNode is the long-term release of projects that name none.
+const defaultNode = "24"
+
+// packageJSON is the part of package.json that matters to a build.
+type packageJSON struct {
+	Main            string            `json:"main"`
+	PackageManager  string            `json:"packageManager"` // "pnpm@9.12.0+sha…"
+	Engines         map[string]string `json:"engines"`
+	Scripts         map[string]string `json:"scripts"`
+	Dependencies    map[string]string `json:"dependencies"`
+	DevDependencies map[string]string `json:"devDependencies"`
+}
+
+func (j *packageJSON) uses(name string) bool {
+	_, run := j.Dependencies[name]
+	_, dev := j.DevDependencies[name]
+	return run || dev
+}
+
+// packageManager is how a project's packages are fetched, and its scripts run.
+type packageManager struct {
+	name, lock string
+	setup      string // before anything else; "" nothing
+	install    string
+	cache      string
+	run        string
+	prune      string
+}
+
+func nodePlan(p *project) (*Plan, error) {
+	if !p.has("package.json") {
+		return nil, nil
+	}
+	var j packageJSON
+	if err := json.Unmarshal([]byte(p.text("package.json")), &j); err != nil {
+		return nil, model.Invalid("package.json cannot be read").WithWhy("%s", err)
+	}
+	v, why := version(1, defaultNode, [2]string{".nvmrc", p.line(".nvmrc")}, [2]string{".node-version", p.line(".node-version")},
+		[2]string{"package.json engines.node", j.Engines["node"]})
+	m, whyManager := p.packageManager(&j)
+	reasons := []string{why, whyManager}
+	lines := []string{
+		"FROM node:" + v + "-bookworm-slim AS build",
+		"WORKDIR /app",
+		when(m.setup != "", m.setup),
+		"COPY package.json " + glob(m.lock) + "./",
+		"RUN --mount=type=cache,target=" + m.cache + " " + m.install,
+		"COPY . .",
+	}
+	_, builds := j.Scripts["build"]
+	if builds {
+		lines = append(lines, "ENV NODE_ENV=production", "RUN "+m.run+" build")
+		reasons = append(reasons, "package.json has the script build")
+	}
+	if out, whyOut := p.siteOutput(&j); out != "" && (builds || p.opt.Kind == model.KindStatic) {
+		return &Plan{Version: v, Output: "/app/" + out, Reasons: append(reasons, whyOut), Dockerfile: dockerfile(lines...)}, nil
+	}
+	start, whyStart, err := p.nodeStart(&j, m)
+	if err != nil {
+		return nil, err
+	}
+	return &Plan{
+		Version: v, Reasons: append(reasons, whyStart),
+		Dockerfile: dockerfile(append(lines,
+			when(m.prune != "", "RUN "+m.prune),
+			"",
+			"FROM node:"+v+"-bookworm-slim",
+			"WORKDIR /app",
+			"ENV NODE_ENV=production",
+			when(m.setup != "" && strings.HasPrefix(start, m.name), m.setup),
+			"COPY --from=build /app /app",
+			"USER node",
+			shell(start),
+		)...),
+	}, nil
+}
+
+// glob names a file of COPY that may be missing, and a space; "" for none.
+func glob(name string) string {
+	if name == "" {
+		return ""
+	}
+	return name[:len(name)-1] + "[" + name[len(name)-1:] + "] "
+}
+
+// packageManager chooses by lock file.
+func (p *project) packageManager(j *packageJSON) (packageManager, string) {
+	corepack := func(name string) string {
+		pin := name
+		if strings.HasPrefix(j.PackageManager, name+"@") {
+			pin = strings.SplitN(j.PackageManager, "+", 2)[0]
+		}
+		return "RUN npm install -g " + pin
+	}
+	switch {
+	case p.has("pnpm-lock.yaml"):
+		return packageManager{
+			name: "pnpm", lock: "pnpm-lock.yaml", setup: corepack("pnpm"), install: "pnpm install --frozen-lockfile --store-dir /pnpm/store",
+			cache: "/pnpm/store", run: "pnpm run", prune: "pnpm prune --prod --ignore-scripts",
+		}, "pnpm-lock.yaml is there: pnpm"
+	case p.has("yarn.lock") && strings.HasPrefix(cut(j.PackageManager, 1), "1"), p.has("yarn.lock") && !strings.HasPrefix(j.PackageManager, "yarn@"):
+		return packageManager{
+			name: "yarn", lock: "yarn.lock", setup: "", install: "yarn install --frozen-lockfile --cache-folder /yarn", cache: "/yarn", run: "yarn run",
+			prune: "yarn install --frozen-lockfile --production --ignore-scripts --prefer-offline --cache-folder /tmp/yarn",
+		}, "yarn.lock is there: yarn"
+	case p.has("yarn.lock"):
+		return packageManager{
+			name: "yarn", lock: "yarn.lock", setup: "RUN corepack enable", install: "yarn install --immutable", cache: "/root/.yarn/berry/cache", run: "yarn run",
+		}, "packageManager in package.json says " + j.PackageManager
+	case p.has("package-lock.json"), p.has("npm-shrinkwrap.json"):
+		lock := p.first("package-lock.json", "npm-shrinkwrap.json")
+		return packageManager{name: "npm", lock: lock, install: "npm ci", cache: "/root/.npm", run: "npm run", prune: "npm prune --omit=dev --ignore-scripts"}, lock + " is there: npm"
+	}
+	return packageManager{name: "npm", install: "npm install", cache: "/root/.npm", run: "npm run", prune: "npm prune --omit=dev --ignore-scripts"}, "no lock file is there: npm, newest versions"
+}
+
+// siteOutput returns the folder a static site generator writes to, "" where the project is a server.
+func (p *project) siteOutput(j *packageJSON) (dir, why string) {
+	if p.opt.Kind == model.KindStatic && p.opt.Output != "" {
+		return strings.Trim(p.opt.Output, "/"), "pandabox.toml names " + p.opt.Output
+	}
+	_, serves := j.Scripts["start"]
+	static := func(config string) bool { return strings.Contains(p.text(config), "export") }
+	switch {
+	case p.webCommand() != "":
+	case j.uses("next"):
+		for _, config := range []string{"next.config.js", "next.config.mjs", "next.config.ts"} {
+			if text := p.text(config); static(config) && (strings.Contains(text, `output: "export"`) || strings.Contains(text, `output: 'export'`)) {
+				return "out", config + " says output: export"
+			}
+		}
+	case j.uses("astro"):
+		if !j.uses("@astrojs/node") {
+			return "dist", "astro without a server adapter"
+		}
+	case j.uses("react-scripts"):
+		return "build", "react-scripts builds a site"
+	case j.uses("vite") && !serves && !serverSide(j):
+		return "dist", "vite builds a site, and no script start is there"
+	}
+	return "", ""
+}
+
+// serverSide tells whether a framework on top of vite brings a server.
+func serverSide(j *packageJSON) bool {
+	for _, name := range []string{"@sveltejs/kit", "@remix-run/serve", "@react-router/serve", "nuxt", "express", "fastify", "hono", "koa"} {
+		if j.uses(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// nodeStart returns the command that serves.
+func (p *project) nodeStart(j *packageJSON, m packageManager) (command, why string, err error) {
+	if c := p.webCommand(); c != "" {
+		return c, "Procfile names the process web", nil
+	}
+	if s, ok := j.Scripts["start"]; ok {
+		if simple := strings.Fields(s); len(simple) > 1 && simple[0] == "node" && !strings.ContainsAny(s, "&|;$`<>'\"") {
+			return s, "package.json has the script start", nil // signals reach node, not npm
+		}
+		return m.name + " start", "package.json has the script start", nil
+	}
+	if j.Main != "" && p.has(j.Main) {
+		return "node " + j.Main, "package.json names main", nil
+	}
+	if f := p.first("server.js", "server.mjs", "index.js", "index.mjs", "app.js", "main.js"); f != "" {
+		return "node " + f, f + " is there", nil
+	}
+	return "", "", model.Invalid("nobody knows how to start this Node.js project").WithWhy("package.json has no script start and no main, and there is no server.js or index.js").
+		WithHint(`add "start" to the scripts of package.json`)
+}

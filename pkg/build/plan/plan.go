@@ -1,0 +1,233 @@
+// Package plan finds out how a folder becomes an image. A plan is a Dockerfile: the folder's own, or one that a golden
+// path writes from what the project's files say. What is printed is what is built, and may be kept (ejected) and changed.
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/pandabox/pandabox/pkg/model"
+)
+
+// maxFile bounds the project files that are read, in bytes.
+const maxFile = 4 << 20
+
+// Plan is how a folder is built.
+type Plan struct {
+	Path       string   // what was found: "Dockerfile", "Go", "Node.js", "Static files" …
+	Version    string   // of the language, "" where it has none: "1.26"
+	File       string   // the folder's own Dockerfile, relative to it; "" where Dockerfile was written here
+	Dockerfile string   // the build; "" where there is nothing to build
+	Output     string   // of a static site: the folder of the last stage that is served, or of the source where nothing is built
+	Reasons    []string // "go.mod says go 1.26": what was decided, and by which file
+}
+
+// Static tells whether what is built is a static site.
+func (p *Plan) Static() bool { return p.Output != "" }
+
+// String names the plan in one line: "Go 1.26".
+func (p *Plan) String() string { return strings.TrimSpace(p.Path + " " + p.Version) }
+
+// Options say what pandabox.toml says of the build. The zero value finds everything out.
+type Options struct {
+	Dockerfile string // relative to the folder
+	Kind       model.AppKind
+	Output     string // [static] dir
+	App        string // the app's name: which of several programs is meant
+}
+
+// path makes a plan where the folder is of its kind: nil, nil where it is not.
+type goldenPath struct {
+	name string
+	sign string // what it looks for
+	plan func(*project) (*Plan, error)
+}
+
+// paths are asked in turn: a folder with a Gemfile and a package.json is a Ruby app.
+func paths() []goldenPath {
+	return []goldenPath{
+		{"Go", "go.mod", goPlan},
+		{"Rust", "Cargo.toml", rustPlan},
+		{"Ruby", "Gemfile", rubyPlan},
+		{"Python", "requirements.txt, pyproject.toml, uv.lock, manage.py", pythonPlan},
+		{"PHP", "composer.json, index.php, public/index.php", phpPlan},
+		{"Hugo", "hugo.toml, hugo.yaml, config.toml with content/", hugoPlan},
+		{"Node.js", "package.json", nodePlan},
+		{"Static files", "index.html, public/index.html", filesPlan},
+	}
+}
+
+// Detect returns the plan of a folder. One that nothing is known of is refused with the list of what was looked for.
+func Detect(dir fs.FS, o Options) (*Plan, error) {
+	p := &project{dir: dir, opt: o}
+	plan, err := p.detect()
+	if err != nil {
+		return nil, err
+	}
+	if p.err != nil {
+		return nil, p.err
+	}
+	return plan, nil
+}
+
+func (p *project) detect() (*Plan, error) {
+	if own, err := p.ownDockerfile(); own != nil || err != nil {
+		return own, err
+	}
+	if p.opt.Kind == model.KindStatic && p.opt.Output != "" && !p.has("package.json") {
+		return filesPlan(p)
+	}
+	looked := []string{"Dockerfile or Containerfile"}
+	for _, g := range paths() {
+		plan, err := g.plan(p)
+		if err != nil {
+			return nil, err
+		}
+		if plan != nil {
+			plan.Path = g.name
+			if p.opt.Kind == model.KindStatic && !plan.Static() {
+				return nil, model.Invalid("the folder is no static site").WithWhy("it looks like %s", plan).
+					WithHint(`name the folder with the built files: [static] dir = "dist"; or leave out kind = "static"`)
+			}
+			return plan, nil
+		}
+		looked = append(looked, g.name+" ("+g.sign+")")
+	}
+	return nil, model.Invalid("nobody knows how to build this folder").WithWhy("looked for: %s", strings.Join(looked, "; ")).
+		WithHint("add a Dockerfile, or deploy an image: pandabox deploy --image REF")
+}
+
+// ownDockerfile returns the folder's own build.
+func (p *project) ownDockerfile() (*Plan, error) {
+	names := []string{"Dockerfile", "Containerfile"}
+	if f := p.opt.Dockerfile; f != "" {
+		if !fs.ValidPath(f) || !p.has(f) {
+			return nil, model.NotFound("there is no %s", f).WithHint("correct [build] dockerfile in pandabox.toml")
+		}
+		names = []string{f}
+	}
+	for _, name := range names {
+		if p.has(name) {
+			text := p.text(name)
+			if strings.TrimSpace(text) == "" {
+				return nil, model.Invalid("%s is empty", name).WithHint("remove it to have the build found out")
+			}
+			return &Plan{Path: path.Base(name), File: name, Dockerfile: text, Reasons: []string{name + " is there"}}, nil
+		}
+	}
+	return nil, nil
+}
+
+// project is a folder being looked at.
+type project struct {
+	dir fs.FS
+	opt Options
+	err error // the first fault of reading
+}
+
+func (p *project) has(name string) bool {
+	st, err := fs.Stat(p.dir, name)
+	return err == nil && !st.IsDir()
+}
+
+func (p *project) hasDir(name string) bool {
+	st, err := fs.Stat(p.dir, name)
+	return err == nil && st.IsDir()
+}
+
+// first returns the first of names that is there, or "".
+func (p *project) first(names ...string) string {
+	for _, n := range names {
+		if p.has(n) {
+			return n
+		}
+	}
+	return ""
+}
+
+// text returns a file's content, "" where there is none.
+func (p *project) text(name string) string {
+	st, err := fs.Stat(p.dir, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	if err == nil && st.Size() > maxFile {
+		err = model.Errorf(model.KindTooLarge, "%s is larger than %d MB", name, maxFile>>20)
+	}
+	var b []byte
+	if err == nil {
+		b, err = fs.ReadFile(p.dir, name)
+	}
+	if err != nil && p.err == nil {
+		p.err = fmt.Errorf("reading %s: %w", name, err)
+	}
+	return string(b)
+}
+
+// line returns a file's first line that says something, "" where there is none.
+func (p *project) line(name string) string {
+	for row := range strings.Lines(p.text(name)) {
+		if row = strings.TrimSpace(row); row != "" && row[0] != '#' {
+			return row
+		}
+	}
+	return ""
+}
+
+// version returns the first version that one of the sources names, cut to parts numbers, and how it came about.
+func version(parts int, fallback string, sources ...[2]string) (string, string) {
+	for _, s := range sources {
+		if v := cut(s[1], parts); v != "" {
+			return v, s[0] + " says " + v
+		}
+	}
+	return fallback, fallback + " where nothing is said"
+}
+
+// cut takes the first number out of ">=20.1 <23", "^8.2", "python-3.12.4", "v22", with at most parts parts.
+func cut(s string, parts int) string {
+	at := strings.IndexAny(s, "0123456789")
+	if at < 0 {
+		return ""
+	}
+	end := at
+	for end < len(s) && (s[end] == '.' || s[end] >= '0' && s[end] <= '9') {
+		end++
+	}
+	numbers := strings.Split(strings.Trim(s[at:end], "."), ".")
+	return strings.Join(numbers[:min(parts, len(numbers))], ".")
+}
+
+// webCommand returns what Procfile says of the process web, "" where it says nothing.
+func (p *project) webCommand() string {
+	for row := range strings.Lines(p.text("Procfile")) {
+		if name, command, ok := strings.Cut(row, ":"); ok && strings.TrimSpace(name) == "web" {
+			return strings.TrimSpace(command)
+		}
+	}
+	return ""
+}
+
+// dockerfile joins the lines of a Dockerfile; empty ones separate stages.
+func dockerfile(lines ...string) string {
+	return strings.Join(slices.DeleteFunc(lines, func(l string) bool { return l == skip }), "\n") + "\n"
+}
+
+// skip is a line that is left out.
+const skip = "\x00"
+
+func when(yes bool, line string) string {
+	if yes {
+		return line
+	}
+	return skip
+}
+
+// shell writes a command line as CMD; exec makes the program receive signals itself.
+func shell(command string) string {
+	return fmt.Sprintf("CMD [\"/bin/sh\", \"-c\", %q]", "exec "+command)
+}

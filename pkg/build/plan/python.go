@@ -1,0 +1,122 @@
+package plan
+
+import (
+	"io/fs"
+	"regexp"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/pandabox/pandabox/pkg/model"
+)
+
+// defaultPython is the Python of projects that name none.
+const defaultPython = "3.13"
+
+// pyproject is the part of pyproject.toml that matters to a build.
+type pyproject struct {
+	Project struct {
+		RequiresPython string            `toml:"requires-python"`
+		Dependencies   []string          `toml:"dependencies"`
+		Scripts        map[string]string `toml:"scripts"`
+	} `toml:"project"`
+}
+
+func pythonPlan(p *project) (*Plan, error) {
+	sign := p.first("uv.lock", "requirements.txt", "pyproject.toml", "manage.py")
+	if sign == "" {
+		return nil, nil
+	}
+	var py pyproject
+	if err := toml.Unmarshal([]byte(p.text("pyproject.toml")), &py); err != nil {
+		return nil, model.Invalid("pyproject.toml cannot be read").WithWhy("%s", err)
+	}
+	v, why := version(2, defaultPython, [2]string{".python-version", p.line(".python-version")}, [2]string{"runtime.txt", p.line("runtime.txt")},
+		[2]string{"pyproject.toml requires-python", py.Project.RequiresPython})
+	reasons := []string{why}
+	var install []string
+	switch {
+	case p.has("uv.lock"):
+		reasons = append(reasons, "uv.lock is there: uv")
+		install = []string{
+			"RUN --mount=type=cache,target=/root/.cache/pip pip install uv",
+			"COPY pyproject.toml uv.lock ./",
+			"RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-dev --no-install-project",
+			"COPY . .",
+			"RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-dev",
+		}
+	case p.has("requirements.txt"):
+		reasons = append(reasons, "requirements.txt is there: pip")
+		install = []string{
+			"RUN python -m venv .venv",
+			"COPY requirements.txt ./",
+			"RUN --mount=type=cache,target=/root/.cache/pip .venv/bin/pip install -r requirements.txt",
+			"COPY . .",
+		}
+	case p.has("pyproject.toml"):
+		reasons = append(reasons, "pyproject.toml is there: pip")
+		install = []string{
+			"RUN python -m venv .venv",
+			"COPY . .",
+			"RUN --mount=type=cache,target=/root/.cache/pip .venv/bin/pip install .",
+		}
+	default:
+		install = []string{"RUN python -m venv .venv", "COPY . ."}
+	}
+	start, whyStart, err := p.pythonStart(&py)
+	if err != nil {
+		return nil, err
+	}
+	lines := append([]string{"FROM python:" + v + "-bookworm AS build", "WORKDIR /app", "ENV PATH=/app/.venv/bin:$PATH"}, install...)
+	return &Plan{
+		Version: v, Reasons: append(reasons, whyStart),
+		Dockerfile: dockerfile(append(lines,
+			"",
+			"FROM python:"+v+"-slim-bookworm",
+			"WORKDIR /app",
+			"ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1",
+			"COPY --from=build /app /app",
+			"USER 1000:1000",
+			shell(start),
+		)...),
+	}, nil
+}
+
+var requirement = regexp.MustCompile(`(?m)^\s*([A-Za-z0-9._-]+)`)
+
+// requires tells whether a package is among the project's dependencies.
+func (p *project) requires(py *pyproject, name string) bool {
+	for _, m := range requirement.FindAllStringSubmatch(p.text("requirements.txt")+"\n"+strings.Join(py.Project.Dependencies, "\n"), -1) {
+		if strings.EqualFold(strings.ReplaceAll(m[1], "_", "-"), name) {
+			return true
+		}
+	}
+	return false
+}
+
+// pythonStart returns the command that serves.
+func (p *project) pythonStart(py *pyproject) (command, why string, err error) {
+	if c := p.webCommand(); c != "" {
+		return c, "Procfile names the process web", nil
+	}
+	if p.has("manage.py") {
+		if wsgi, _ := fs.Glob(p.dir, "*/wsgi.py"); len(wsgi) == 1 && p.requires(py, "gunicorn") {
+			return "gunicorn --bind 0.0.0.0:$PORT " + strings.TrimSuffix(wsgi[0], "/wsgi.py") + ".wsgi", "manage.py and gunicorn: Django", nil
+		}
+		return "python manage.py runserver --noreload 0.0.0.0:$PORT", "manage.py without gunicorn: Django's own server", nil
+	}
+	f := p.first("main.py", "app.py", "server.py", "wsgi.py", "asgi.py", "app/main.py", "src/main.py")
+	module := strings.ReplaceAll(strings.TrimSuffix(f, ".py"), "/", ".")
+	switch {
+	case f == "":
+		return "", "", model.Invalid("nobody knows how to start this Python project").WithWhy("there is no main.py, app.py or manage.py").
+			WithHint("add a Procfile: web: python yourfile.py")
+	case p.requires(py, "uvicorn") || p.requires(py, "fastapi"):
+		return "uvicorn " + module + ":app --host 0.0.0.0 --port $PORT", f + " and uvicorn", nil
+	case p.requires(py, "gunicorn"):
+		return "gunicorn --bind 0.0.0.0:$PORT " + module + ":app", f + " and gunicorn", nil
+	case p.requires(py, "flask"):
+		return "flask --app " + module + " run --host 0.0.0.0 --port $PORT", f + " and flask", nil
+	}
+	return "python " + f, f + " is there", nil
+}

@@ -1,0 +1,69 @@
+package plan
+
+import (
+	"regexp"
+
+	"github.com/pandabox/pandabox/pkg/model"
+)
+
+// defaultRuby is the Ruby of projects that name none.
+const defaultRuby = "3.4"
+
+var (
+	gemfileRuby = regexp.MustCompile(`(?m)^\s*ruby\s+["'](.*?)["']`)
+	gem         = regexp.MustCompile(`(?m)^\s*gem\s+["']([^"']+)["']`)
+)
+
+func rubyPlan(p *project) (*Plan, error) {
+	if !p.has("Gemfile") {
+		return nil, nil
+	}
+	text := p.text("Gemfile")
+	gems := map[string]bool{}
+	for _, m := range gem.FindAllStringSubmatch(text, -1) {
+		gems[m[1]] = true
+	}
+	said := ""
+	if m := gemfileRuby.FindStringSubmatch(text); m != nil {
+		said = m[1]
+	}
+	v, why := version(2, defaultRuby, [2]string{".ruby-version", p.line(".ruby-version")}, [2]string{"Gemfile", said})
+	var start, whyStart string
+	switch {
+	case p.webCommand() != "":
+		start, whyStart = p.webCommand(), "Procfile names the process web"
+	case gems["rails"] && gems["puma"]:
+		start, whyStart = "bundle exec puma -b tcp://0.0.0.0:$PORT", "rails and puma"
+	case gems["rails"]:
+		start, whyStart = "bin/rails server -b 0.0.0.0 -p $PORT", "rails"
+	case p.has("config.ru") && gems["puma"]:
+		start, whyStart = "bundle exec puma -b tcp://0.0.0.0:$PORT", "config.ru and puma"
+	case p.has("config.ru"):
+		start, whyStart = "bundle exec rackup -o 0.0.0.0 -p $PORT", "config.ru"
+	case p.first("app.rb", "main.rb", "server.rb") != "":
+		f := p.first("app.rb", "main.rb", "server.rb")
+		start, whyStart = "bundle exec ruby "+f, f+" is there"
+	default:
+		return nil, model.Invalid("nobody knows how to start this Ruby project").WithWhy("there is no rails, config.ru or app.rb").WithHint("add a Procfile: web: bundle exec …")
+	}
+	assets := gems["rails"] && (gems["sprockets-rails"] || gems["propshaft"])
+	return &Plan{
+		Version: v, Reasons: []string{why, whyStart},
+		Dockerfile: dockerfile(
+			"FROM ruby:"+v+"-bookworm AS build",
+			"WORKDIR /app",
+			"ENV RAILS_ENV=production BUNDLE_DEPLOYMENT=1 BUNDLE_WITHOUT=development:test BUNDLE_PATH=/app/vendor/bundle",
+			"COPY Gemfile Gemfile.loc[k] ./",
+			"RUN bundle install",
+			"COPY . .",
+			when(assets, "RUN SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile"),
+			"",
+			"FROM ruby:"+v+"-slim-bookworm",
+			"WORKDIR /app",
+			"ENV RAILS_ENV=production RACK_ENV=production BUNDLE_DEPLOYMENT=1 BUNDLE_WITHOUT=development:test BUNDLE_PATH=/app/vendor/bundle RAILS_LOG_TO_STDOUT=1",
+			"COPY --from=build --chown=1000:1000 /app /app",
+			"USER 1000:1000",
+			shell(start),
+		),
+	}, nil
+}

@@ -1,0 +1,94 @@
+package plan
+
+import (
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/pandabox/pandabox/pkg/model"
+)
+
+// defaultRust is the newest compiler of the first edition line: Rust keeps compiling what it once did.
+const defaultRust = "1"
+
+func rustPlan(p *project) (*Plan, error) {
+	if !p.has("Cargo.toml") {
+		return nil, nil
+	}
+	var cargo struct {
+		Package struct {
+			Name       string `toml:"name"`
+			DefaultRun string `toml:"default-run"`
+			Rust       any    `toml:"rust-version"`
+		} `toml:"package"`
+		Bin []struct {
+			Name string `toml:"name"`
+		} `toml:"bin"`
+	}
+	if err := toml.Unmarshal([]byte(p.text("Cargo.toml")), &cargo); err != nil {
+		return nil, model.Invalid("Cargo.toml cannot be read").WithWhy("%s", err)
+	}
+	var names []string
+	for _, b := range cargo.Bin {
+		names = append(names, b.Name)
+	}
+	if p.has("src/main.rs") && len(cargo.Bin) == 0 {
+		names = append(names, cargo.Package.Name)
+	}
+	files, _ := fs.Glob(p.dir, "src/bin/*.rs")
+	for _, f := range files {
+		names = append(names, strings.TrimSuffix(path.Base(f), ".rs"))
+	}
+	var name, why string
+	switch {
+	case cargo.Package.DefaultRun != "":
+		name, why = cargo.Package.DefaultRun, "Cargo.toml names default-run"
+	case slices.Contains(names, p.opt.App):
+		name, why = p.opt.App, "the program is named like the app"
+	case slices.Contains(names, cargo.Package.Name):
+		name, why = cargo.Package.Name, "the program is named like the package"
+	case len(names) == 1:
+		name, why = names[0], names[0]+" is the program"
+	default:
+		return nil, model.Invalid("the Cargo package has %d programs", len(names)).WithHint("set default-run in Cargo.toml, or add a Dockerfile")
+	}
+	v, whyVersion := version(2, defaultRust, [2]string{"rust-toolchain", channel(p)})
+	locked := ""
+	if p.has("Cargo.lock") {
+		locked = " --locked"
+	}
+	return &Plan{
+		Version: v, Reasons: []string{whyVersion, why},
+		Dockerfile: dockerfile(
+			"FROM rust:"+v+"-bookworm AS build",
+			"WORKDIR /src",
+			"COPY . .",
+			"RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \\",
+			"    cargo build --release"+locked+" --bin "+name+" && install -D target/release/"+name+" /out/app",
+			"",
+			"FROM debian:bookworm-slim",
+			"COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/",
+			"WORKDIR /app",
+			"COPY . .",
+			"COPY --from=build /out/app /usr/local/bin/app",
+			"USER 1000:1000",
+			`CMD ["app"]`,
+		),
+	}, nil
+}
+
+// channel returns what rust-toolchain.toml or rust-toolchain say of the compiler; "stable" is no version.
+func channel(p *project) string {
+	var file struct {
+		Toolchain struct {
+			Channel string `toml:"channel"`
+		} `toml:"toolchain"`
+	}
+	if toml.Unmarshal([]byte(p.text("rust-toolchain.toml")), &file) == nil && file.Toolchain.Channel != "" {
+		return file.Toolchain.Channel
+	}
+	return p.line("rust-toolchain")
+}
