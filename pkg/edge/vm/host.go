@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/pandabox/pandabox/pkg/edge/fuel"
 )
 
 // ValueType is the type of a parameter or result.
@@ -33,13 +35,13 @@ type HostFunc struct {
 // Register makes host functions importable under a module name. It is done once for a name, before Compile.
 func (m *Machine) Register(ctx context.Context, name string, funcs []HostFunc) error {
 	b := m.runtime.NewHostModuleBuilder(name)
-	known := map[string]HostFunc{}
+	known := map[string]fuel.Signature{}
 	for _, f := range funcs {
 		call := f.Call
 		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(func(ctx context.Context, _ api.Module, stack []uint64) {
 			call(ctx.(*callContext).i, stack)
 		}), f.Params, f.Results).Export(f.Name)
-		known[f.Name] = f
+		known[f.Name] = fuel.Signature{Params: f.Params, Results: f.Results}
 	}
 	if _, err := b.Instantiate(ctx); err != nil {
 		return fmt.Errorf("registering the host functions of %s: %w", name, err)

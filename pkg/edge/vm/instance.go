@@ -4,15 +4,15 @@ package vm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
-	"github.com/tetratelabs/wazero/sys"
 
+	"github.com/pandabox/pandabox/pkg/edge/fuel"
 	"github.com/pandabox/pandabox/pkg/edge/guest"
 	"github.com/pandabox/pandabox/pkg/model"
 )
@@ -20,10 +20,10 @@ import (
 // Options are those of an instance.
 type Options struct {
 	MemoryMax int64     // bytes that its memory may grow to; 0 means model.DefaultFunctionMemory
-	Snapshot  *Snapshot // the state it begins with; nil: that of the module's own data
+	Snapshot  *Snapshot // the state it begins with, of the same module; nil: that of the module's own data
 	State     any       // what host functions find in Instance.State
 
-	// What WASI has for it.
+	// What WASI has for it. What is nil is empty, or goes nowhere.
 	Args           []string
 	Env            map[string]string
 	Stdin          io.Reader
@@ -37,32 +37,131 @@ type Instance struct {
 
 	module  *Module
 	mod     api.Module
-	mem     api.Memory
+	mem     api.Memory // nil: it has none
 	memory  *memory
+	globals []api.MutableGlobal
+	origin  *Snapshot // what Reset goes back to
 	funcs   map[string]*Func
+	running *engine // what runs, or called the host
 	call    callContext
 	meter   meter
 	stopped error // why the host ended the guest
 	broken  bool
 }
 
-// Instantiate makes an instance. Nothing of the guest has run but its start function, where it has one and the instance
-// does not begin with a snapshot: _initialize or _start is the caller's to call.
+// What a start function may use.
+const (
+	startCPU  = time.Second
+	startTime = 10 * time.Second
+)
+
+// Instantiate makes an instance. Nothing of the guest has run but its start function, where it has one and does not begin
+// with a snapshot: _initialize and _start are the caller's to call.
 func (m *Module) Instantiate(ctx context.Context, o Options) (*Instance, error) {
 	if o.MemoryMax == 0 {
 		o.MemoryMax = model.DefaultFunctionMemory
 	}
 	i := &Instance{State: o.State, module: m, funcs: map[string]*Func{}}
 	i.call.i = i
-	i.memory = &memory{limit: uint64(o.MemoryMax)}
-	for _, def := range m.shared.compiled.ExportedMemories() {
-		if need := int64(def.Min()) << 16; need > o.MemoryMax {
-			return nil, model.Invalid("the WASM module begins with %d MB of memory and may have %d MB", need>>20, o.MemoryMax>>20).
-				WithHint("raise limits.memory").Wrap(guest.ErrMemory)
+	if err := i.open(o); err != nil {
+		return nil, err
+	}
+	compiled, err := m.shared.acquire(ctx)
+	if err != nil {
+		i.free()
+		return nil, err
+	}
+	if err := i.link(ctx, compiled, o); err != nil {
+		m.shared.release(ctx)
+		i.free()
+		return nil, err
+	}
+	if m.shared.meta.Start && o.Snapshot == nil {
+		if err := i.start(ctx); err != nil {
+			_ = i.Close(ctx)
+			return nil, err
 		}
 	}
+	return i, nil
+}
+
+// Memory is the linear memory: what Read returns is good until the guest runs again, and must not be touched after Close.
+// Nil where there is none.
+func (i *Instance) Memory() api.Memory { return i.mem }
+
+// Size is how many bytes of memory the instance has.
+func (i *Instance) Size() int64 {
+	if i.memory == nil {
+		return 0
+	}
+	return int64(i.memory.size)
+}
+
+// Close frees the instance. No call of it is under way.
+func (i *Instance) Close(ctx context.Context) error {
+	if i.mod == nil {
+		return nil
+	}
+	err := i.mod.Close(ctx)
+	i.mod = nil
+	i.broken = true
+	i.module.shared.release(ctx)
+	i.free()
+	if err != nil {
+		return fmt.Errorf("closing a WASM instance: %w", err)
+	}
+	return nil
+}
+
+// open makes the memory.
+func (i *Instance) open(o Options) error {
+	s := i.module.shared
+	if s.meta.Memory == nil {
+		return nil
+	}
+	origin := o.Snapshot
+	if origin == nil {
+		origin = s.image
+	}
+	if origin.Module != s.digest {
+		return fmt.Errorf("starting a WASM module: the snapshot is of another one")
+	}
+	size := int64(origin.header.Memory)
+	if size > o.MemoryMax {
+		return model.Invalid("the WASM module begins with %d MB of memory and may have %d MB", size>>20, o.MemoryMax>>20).
+			WithHint("raise limits.memory").Wrap(guest.ErrMemory)
+	}
+	if err := origin.acquire(); err != nil {
+		return err
+	}
+	memory, err := reserve(o.MemoryMax&^(wasmPage-1), size)
+	if err != nil {
+		origin.release()
+		return fmt.Errorf("starting a WASM module: %w", err)
+	}
+	i.memory, i.origin = memory, origin
+	if err := origin.apply(memory); err != nil {
+		i.free()
+		return fmt.Errorf("starting a WASM module: %w", err)
+	}
+	return nil
+}
+
+// free undoes open.
+func (i *Instance) free() {
+	if i.memory != nil {
+		i.memory.close()
+	}
+	if i.origin != nil {
+		i.origin.release()
+		i.origin = nil
+	}
+}
+
+// link makes the instance in wazero, with the memory there is.
+func (i *Instance) link(ctx context.Context, compiled wazero.CompiledModule, o Options) error {
 	c := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithArgs(o.Args...).
-		WithSysWalltime().WithSysNanotime().WithNanosleep(i.sleep).WithRandSource(m.machine.config.Random)
+		WithSysWalltime().WithSysNanotime().WithNanosleep(i.sleep).WithRandSource(i.module.machine.config.Random)
 	for k, v := range o.Env {
 		c = c.WithEnv(k, v)
 	}
@@ -75,109 +174,42 @@ func (m *Module) Instantiate(ctx context.Context, o Options) (*Instance, error) 
 	if o.Stderr != nil {
 		c = c.WithStderr(o.Stderr)
 	}
-	mod, err := m.machine.runtime.InstantiateModule(experimental.WithMemoryAllocator(ctx, i.memory), m.shared.compiled, c)
+	if i.memory != nil {
+		ctx = experimental.WithMemoryAllocator(ctx, i.memory)
+	}
+	mod, err := i.module.machine.runtime.InstantiateModule(ctx, compiled, c)
 	if err != nil {
-		return nil, fmt.Errorf("starting a WASM module: %w", err)
+		return fmt.Errorf("starting a WASM module: %w", err)
 	}
-	i.mod, i.mem = mod, mod.Memory()
-	return i, nil
-}
-
-// Memory is the linear memory: Read returns a view that is good until the guest runs again. Nil where there is none.
-func (i *Instance) Memory() api.Memory { return i.mem }
-
-// Size is how many bytes of memory the instance has.
-func (i *Instance) Size() int64 {
-	if i.mem == nil {
-		return 0
+	i.mod = mod
+	if i.memory != nil {
+		i.mem = mod.Memory()
 	}
-	return int64(i.mem.Size())
-}
-
-// Call calls an exported function between Begin and End. After an error the instance can only be closed.
-func (i *Instance) Call(name string, args ...uint64) ([]uint64, error) {
-	f := i.Func(name)
-	if f == nil {
-		return nil, fmt.Errorf("calling a WASM module: it exports no function %s", name)
+	for _, name := range i.module.shared.meta.Globals {
+		i.globals = append(i.globals, mod.ExportedGlobal(name).(api.MutableGlobal))
 	}
-	stack := make([]uint64, max(len(args), f.results, f.params))
-	copy(stack, args)
-	if len(args) != f.params {
-		return nil, fmt.Errorf("calling %s of a WASM module: it takes %d values, not %d", name, f.params, len(args))
+	if o.Snapshot == nil {
+		return nil
 	}
-	if err := f.Call(stack); err != nil {
-		return nil, err
+	for n, g := range i.globals {
+		g.Set(o.Snapshot.Globals[n])
 	}
-	return stack[:f.results], nil
-}
-
-// Close frees the instance.
-func (i *Instance) Close(ctx context.Context) error {
-	if err := i.mod.Close(ctx); err != nil {
-		return fmt.Errorf("closing a WASM instance: %w", err)
+	if !i.module.shared.meta.Lifted { // wazero has written the module's data over what was there
+		return i.memory.reset(o.Snapshot, i.module.machine.pagemap)
 	}
 	return nil
 }
 
-// Func is an exported function of an instance.
-type Func struct {
-	i               *Instance
-	name            string
-	fn              api.Function
-	params, results int
-	busy            bool
-}
-
-// Func returns an exported function, nil where there is none. It is looked up once: keep it.
-func (i *Instance) Func(name string) *Func {
-	if f, ok := i.funcs[name]; ok {
-		return f
+// start runs the start function.
+func (i *Instance) start(ctx context.Context) error {
+	i.Begin(ctx, startCPU, time.Now().Add(startTime))
+	defer i.End()
+	fn := newEngine(i.mod.ExportedFunction(fuel.StartExport))
+	i.running = fn
+	err := fn.fn.CallWithStack(&i.call, nil)
+	i.running = nil
+	if err != nil {
+		return i.failed("its start function", err)
 	}
-	fn := i.mod.ExportedFunction(name)
-	if fn == nil {
-		return nil
-	}
-	f := &Func{i: i, name: name, fn: fn, params: len(fn.Definition().ParamTypes()), results: len(fn.Definition().ResultTypes())}
-	i.funcs[name] = f
-	return f
-}
-
-// Call calls the function between Begin and End, and from host functions too. stack holds the parameters and gets the
-// results: it is as long as the longer of the two. Nothing is allocated. After an error the instance can only be closed;
-// guest.ErrCPU, guest.ErrTimeout and guest.ErrMemory say which limit ended it.
-func (f *Func) Call(stack []uint64) error {
-	fn := f.fn
-	if f.busy { // the guest called the host, which calls the same function: each call under way has a stack of its own
-		fn = f.i.mod.ExportedFunction(f.name)
-	} else {
-		f.busy = true
-		defer func() { f.busy = false }()
-	}
-	err := fn.CallWithStack(&f.i.call, stack)
-	if err == nil {
-		return nil
-	}
-	return f.i.failed(f.name, err)
-}
-
-// ExitCode returns the code with which a guest left through WASI's proc_exit, and whether it did.
-func ExitCode(err error) (uint32, bool) {
-	var exit *sys.ExitError
-	if errors.As(err, &exit) {
-		return exit.ExitCode(), true
-	}
-	return 0, false
-}
-
-func (i *Instance) failed(name string, err error) error {
-	i.broken = true
-	switch {
-	case i.stopped != nil:
-		return i.stopped
-	case i.memory.refused:
-		if _, left := ExitCode(err); !left {
-			return fmt.Errorf("%w: %w", guest.ErrMemory, err)
-		}
-	}
-	return fmt.Errorf("calling %s of a WASM module: %w", name, err)
+	return nil
 }

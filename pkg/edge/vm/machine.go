@@ -9,6 +9,7 @@ package vm
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,6 +21,9 @@ import (
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
+	"golang.org/x/sys/unix"
+
+	"github.com/pandabox/pandabox/pkg/edge/fuel"
 )
 
 // WASI is the name under which modules import WASI preview 1. It has arguments, environment, standard streams, clocks and
@@ -47,9 +51,10 @@ type Machine struct {
 	dir     string // of modules that were rewritten
 
 	mu      sync.Mutex
-	hosts   map[string]map[string]HostFunc
+	hosts   map[string]map[string]fuel.Signature
 	modules map[string]*shared
-	closed  bool
+	idle    []*shared // that have native code and no instances, longest first
+	pagemap int       // /proc/self/pagemap
 }
 
 // New starts a Machine.
@@ -66,25 +71,38 @@ func New(ctx context.Context, c Config) (*Machine, error) {
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
-	m := &Machine{config: c, log: c.Logger, dir: filepath.Join(c.CacheDir, "modules"), hosts: map[string]map[string]HostFunc{}, modules: map[string]*shared{}}
+	m := &Machine{config: c, log: c.Logger, dir: filepath.Join(c.CacheDir, "modules"), hosts: map[string]map[string]fuel.Signature{}, modules: map[string]*shared{}}
 	if err := os.MkdirAll(m.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the cache of functions: %w", err)
 	}
 	if err := os.Chmod(c.CacheDir, 0o700); err != nil {
 		return nil, fmt.Errorf("closing the cache of functions to others: %w", err)
 	}
+	pagemap, err := unix.Open("/proc/self/pagemap", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("opening /proc/self/pagemap: %w", err)
+	}
+	m.pagemap = pagemap
 	cache, err := wazero.NewCompilationCacheWithDir(filepath.Join(c.CacheDir, "native"))
 	if err != nil {
+		_ = unix.Close(pagemap)
 		return nil, fmt.Errorf("opening the cache of compiled functions: %w", err)
 	}
 	m.cache = cache
 	m.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler().
 		WithCoreFeatures(features).WithCompilationCache(cache).WithDebugInfoEnabled(false))
-	if _, err := wasi_snapshot_preview1.Instantiate(ctx, m.runtime); err != nil {
+	wasi := m.runtime.NewHostModuleBuilder(WASI)
+	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(wasi)
+	mod, err := wasi.Instantiate(ctx)
+	if err != nil {
 		_ = m.Close(ctx)
 		return nil, fmt.Errorf("starting WASI: %w", err)
 	}
-	if err := m.Register(ctx, meterName, meterFuncs()); err != nil {
+	m.hosts[WASI] = map[string]fuel.Signature{}
+	for name, f := range mod.ExportedFunctionDefinitions() {
+		m.hosts[WASI][name] = fuel.Signature{Params: f.ParamTypes(), Results: f.ResultTypes()}
+	}
+	if err := m.Register(ctx, fuel.TickModule, meterFuncs()); err != nil {
 		_ = m.Close(ctx)
 		return nil, err
 	}
@@ -93,14 +111,7 @@ func New(ctx context.Context, c Config) (*Machine, error) {
 
 // Close frees the machine and everything that was made with it.
 func (m *Machine) Close(ctx context.Context) error {
-	m.mu.Lock()
-	m.closed = true
-	m.mu.Unlock()
-	err := m.runtime.Close(ctx)
-	if cerr := m.cache.Close(ctx); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	if err := errors.Join(m.runtime.Close(ctx), m.cache.Close(ctx), unix.Close(m.pagemap)); err != nil {
 		return fmt.Errorf("closing the machine of functions: %w", err)
 	}
 	return nil

@@ -3,46 +3,106 @@
 package vm
 
 import (
-	"time"
+	"fmt"
+	"unsafe"
 
 	"github.com/tetratelabs/wazero/experimental"
+	"golang.org/x/sys/unix"
 )
 
-// memory is the linear memory of one instance.
+const (
+	osPage   = 4096
+	wasmPage = 64 << 10
+)
+
+// memory is the linear memory of one instance: a range of addresses as long as it may ever get, of which the beginning is
+// there. Untouched pages cost nothing, and pages of a snapshot are shared until they are written to.
 type memory struct {
-	limit   uint64
-	buf     []byte
-	refused bool // growth over the limit was
+	all     []byte // the whole range; nil: it is closed, or the module has no memory
+	size    uint64 // bytes the guest has
+	open    uint64 // bytes that are mapped, more than size after it has shrunk
+	shrunk  uint64 // what the next Reallocate returns, whatever it is asked for; 0: nothing
+	refused bool   // growth over the limit was
+
+	entries []byte   // of the page map
+	found   []uint32 // pages that were written to
 }
 
-var _ experimental.MemoryAllocator = (*memory)(nil)
+var (
+	_ experimental.MemoryAllocator = (*memory)(nil)
+	_ experimental.LinearMemory    = (*memory)(nil)
+)
+
+// reserve makes memory that may grow to limit bytes and begins with size.
+func reserve(limit, size int64) (*memory, error) {
+	all, err := unix.Mmap(-1, 0, int(limit), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	if err != nil {
+		return nil, fmt.Errorf("reserving %d MB of addresses: %w", limit>>20, err)
+	}
+	m := &memory{all: all}
+	if m.Reallocate(uint64(size)) == nil && size > 0 {
+		m.close()
+		return nil, fmt.Errorf("making %d MB of memory", size>>20)
+	}
+	m.refused = false
+	return m, nil
+}
 
 // Allocate is called once, when the instance is made.
 func (m *memory) Allocate(_, _ uint64) experimental.LinearMemory { return m }
 
-// Reallocate returns nil over the limit.
+// Reallocate makes the memory larger. It returns nil over the limit. When the instance is made it is asked for the least
+// that the module wants, and returns what a snapshot has.
 func (m *memory) Reallocate(size uint64) []byte {
-	if size > m.limit {
+	if m.shrunk > 0 {
+		m.size, m.shrunk = m.shrunk, 0
+		return m.all[:m.size]
+	}
+	size = max(size, m.size)
+	if size > uint64(len(m.all)) {
 		m.refused = true
 		return nil
 	}
-	grown := make([]byte, size)
-	copy(grown, m.buf)
-	m.buf = grown
-	return m.buf
+	if size > m.open {
+		if err := unix.Mprotect(m.all[m.open:size], unix.PROT_READ|unix.PROT_WRITE); err != nil {
+			m.refused = true
+			return nil
+		}
+		m.open = size
+	}
+	m.size = size
+	return m.all[:size]
 }
 
-// Free is called when the instance is closed.
-func (m *memory) Free() { m.buf = nil }
+// Free is called when the guest exits, while the host may still look at its memory; close unmaps it.
+func (m *memory) Free() {}
 
-func (i *Instance) sleep(ns int64) {
-	i.Pause()
-	defer i.Resume()
-	t := time.NewTimer(time.Duration(ns))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-i.call.Done():
-		i.Fail(i.over())
+func (m *memory) close() {
+	if m.all != nil {
+		_ = unix.Munmap(m.all)
+		m.all = nil
 	}
+}
+
+// bytes is what the guest has.
+func (m *memory) bytes() []byte { return m.all[:m.size] }
+
+func (m *memory) address() uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(m.all))) }
+
+// clear makes the range zeros again and frees what it holds.
+func (m *memory) clear(from, to uint64) error {
+	return m.mapAt(from, to-from, -1, 0, unix.MAP_ANON|unix.MAP_NORESERVE)
+}
+
+// mapAt maps a file, or zeros, over a part.
+func (m *memory) mapAt(at, length uint64, fd int, offset int64, flags int) error {
+	if length == 0 {
+		return nil
+	}
+	_, err := unix.MmapPtr(fd, offset, unsafe.Pointer(&m.all[at]), uintptr(length),
+		unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_FIXED|flags)
+	if err != nil {
+		return fmt.Errorf("mapping memory: %w", err)
+	}
+	return nil
 }

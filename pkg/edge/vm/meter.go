@@ -5,10 +5,10 @@ package vm
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"time"
 
+	"github.com/pandabox/pandabox/pkg/edge/fuel"
 	"github.com/pandabox/pandabox/pkg/edge/guest"
 )
 
@@ -16,7 +16,8 @@ import (
 // is what host functions wait with, and its end ends the guest too.
 func (i *Instance) Begin(ctx context.Context, cpu time.Duration, deadline time.Time) {
 	i.call.Context = ctx
-	i.meter = meter{left: cpu, deadline: deadline, since: time.Now(), running: true}
+	now := time.Now()
+	i.meter = meter{limit: cpu, deadline: deadline, since: now, turn: now, running: true}
 }
 
 // End stops the meter and returns the CPU time that the call used.
@@ -48,48 +49,64 @@ func (i *Instance) Fail(err error) {
 	panic(errStopped)
 }
 
-// Context is that of the call under way, for host functions that wait; context.Canceled long since where there is none.
+// Context is that of the call under way, for host functions that wait.
 func (i *Instance) Context() context.Context { return i.call.Context }
 
 // Left is the CPU time that the call may still use.
-func (i *Instance) Left() time.Duration { return i.meter.left - i.meter.used }
+func (i *Instance) Left() time.Duration { return i.meter.limit - i.meter.used }
 
 type meter struct {
-	left, used time.Duration // of CPU
-	deadline   time.Time
-	since      time.Time // when guest code began, or was looked at
-	paused     int
-	running    bool
+	limit, used time.Duration // of CPU
+	deadline    time.Time
+	since       time.Time // when guest code began, or was looked at
+	turn        time.Time // when others had theirs
+	paused      int
+	running     bool
 }
 
 var errStopped = errors.New("the guest was ended")
 
-// meterName is the module under which rewritten modules import tick.
-const meterName = "pandabox"
-
 func meterFuncs() []HostFunc {
-	return []HostFunc{{Name: "tick", Results: []ValueType{I32}, Call: tick}}
+	return []HostFunc{{Name: fuel.TickName, Results: []ValueType{I32}, Call: tick}}
 }
+
+// turn is how long a guest runs before others get a turn.
+const turn = time.Millisecond
+
+// maxStack is how many bytes of native stack calls within a guest may take. It is looked at now and then: the stack may be
+// half as long again. wazero's own bound is 50 MB.
+const maxStack = 8 << 20
+
+// errStack ends guests that recurse without end.
+var errStack = errors.New("its calls are nested too deeply")
 
 // tick is called by a guest whose fuel has run out. It returns the fuel of the next turn.
 func tick(i *Instance, stack []uint64) {
-	i.charge(time.Now())
-	if err := i.over(); err != nil {
+	now := time.Now()
+	i.charge(now)
+	if err := i.over(now); err != nil {
 		i.Fail(err)
 	}
-	runtime.Gosched()
-	stack[0] = quantum
+	if i.running.stack() > maxStack {
+		i.Fail(errStack)
+	}
+	if now.Sub(i.meter.turn) > turn {
+		runtime.Gosched()
+		i.meter.turn = time.Now()
+		i.meter.since = i.meter.turn // the time of others is not counted
+	}
+	stack[0] = fuel.Quantum
 }
 
 // over tells why the guest may not go on; nil if it may.
-func (i *Instance) over() error {
+func (i *Instance) over(now time.Time) error {
 	switch {
-	case i.meter.used > i.meter.left:
+	case !i.meter.running:
+		return errors.New("a guest ran outside of a call")
+	case i.meter.used > i.meter.limit:
 		return guest.ErrCPU
-	case !i.meter.since.Before(i.meter.deadline):
+	case !now.Before(i.meter.deadline):
 		return guest.ErrTimeout
-	case i.call.Context == nil:
-		return fmt.Errorf("a guest ran outside of a call")
 	}
 	if err := i.call.Err(); err != nil {
 		if errors.Is(err, context.DeadlineExceeded) {
@@ -107,4 +124,17 @@ func (i *Instance) charge(now time.Time) {
 	}
 }
 
-const quantum = 30_000
+// sleep is how guests wait by WASI. It ends with the call.
+func (i *Instance) sleep(ns int64) {
+	i.Pause()
+	defer i.Resume()
+	t := time.NewTimer(min(time.Duration(ns), time.Until(i.meter.deadline)))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-i.call.Done():
+	}
+	if err := i.over(time.Now()); err != nil {
+		i.Fail(err)
+	}
+}

@@ -1,0 +1,123 @@
+//go:build linux
+
+package vm
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxDirty is how many pages are copied back; when more were written to, all of them are dropped and mapped again.
+const maxDirty = 512
+
+// The flags of a page in /proc/self/pagemap.
+const (
+	pagePresent = 1 << 63
+	pageSwapped = 1 << 62
+	pageOfFile  = 1 << 61
+)
+
+// Reset brings the instance back to the snapshot that it began with or that was last taken of it. Pages that were written
+// to once are the instance's own, which the kernel tells: they are copied back, and stay, so that the next call finds them
+// in place. ErrNoSnapshot where there is nothing to go back to; after any error the instance can only be closed.
+func (i *Instance) Reset(context.Context) error {
+	if i.broken || i.memory == nil || i.origin == i.module.shared.image {
+		return ErrNoSnapshot
+	}
+	m, s := i.memory, i.origin
+	if err := i.shrink(s.header.Memory); err != nil {
+		i.broken = true
+		return err
+	}
+	if err := m.reset(s, i.module.machine.pagemap); err != nil {
+		i.broken = true
+		return err
+	}
+	m.refused = false
+	for n, g := range i.globals {
+		g.Set(s.Globals[n])
+	}
+	return nil
+}
+
+// shrink takes away what memory has grown by. wazero has no way to do that: but what it gets from growing is what it uses.
+func (i *Instance) shrink(size uint64) error {
+	if i.memory.size == size {
+		return nil
+	}
+	if err := i.memory.clear(size, i.memory.size); err != nil {
+		return err
+	}
+	i.memory.shrunk = size
+	if _, ok := i.mem.Grow(1); !ok {
+		i.memory.shrunk = 0
+		return ErrNoSnapshot // it has all the memory that the module allows itself
+	}
+	return nil
+}
+
+// reset copies back what differs from the snapshot.
+func (m *memory) reset(s *Snapshot, pagemap int) error {
+	if m.size == 0 {
+		return nil
+	}
+	dirty, err := m.dirty(pagemap)
+	if err != nil {
+		return err
+	}
+	if dirty == nil {
+		if err := m.clear(0, m.size); err != nil {
+			return err
+		}
+		return s.apply(m)
+	}
+	pages := s.lookup()
+	for _, p := range dirty {
+		now := m.all[int(p)*osPage:][:osPage]
+		if before := pages.page(p); before != nil {
+			copy(now, before)
+		} else {
+			clear(now)
+		}
+	}
+	return nil
+}
+
+// dirty returns the pages that are the instance's own, nil where they are too many.
+func (m *memory) dirty(pagemap int) ([]uint32, error) {
+	if need := int(m.size / osPage * 8); need > cap(m.entries) {
+		m.entries = make([]byte, need)
+	}
+	entries := m.entries[:m.size/osPage*8]
+	at := int64(m.address()) / osPage * 8
+	for done := 0; done < len(entries); {
+		n, err := unix.Pread(pagemap, entries[done:], at+int64(done))
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil || n == 0 {
+			return nil, fmt.Errorf("looking for pages that were written to: %w", err)
+		}
+		done += n
+	}
+	if m.found == nil {
+		m.found = make([]uint32, 0, 64)
+	}
+	dirty := m.found[:0]
+	for p := range len(entries) / 8 {
+		e := binary.LittleEndian.Uint64(entries[p*8:])
+		if e&(pagePresent|pageSwapped) == 0 || e&(pagePresent|pageOfFile) == pagePresent|pageOfFile {
+			continue
+		}
+		if len(dirty) == maxDirty {
+			return nil, nil
+		}
+		dirty = append(dirty, uint32(p))
+	}
+	m.found = dirty
+	return dirty, nil
+}
