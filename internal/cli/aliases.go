@@ -27,6 +27,15 @@ func aliases(sh *shell) []*cobra.Command {
 		{[]string{"tokens:create"}, sh.tokensCreate},
 		{[]string{"tokens:revoke"}, sh.tokensRevoke},
 		{[]string{"tokens:list"}, sh.tokens},
+		{[]string{"fn:init"}, sh.fnInit},
+		{[]string{"fn:dev"}, sh.fnDev},
+		{[]string{"fn:deploy"}, sh.fnDeploy},
+		{[]string{"fn:invoke"}, sh.fnInvoke},
+		{[]string{"fn:logs"}, sh.fnLogs},
+		{[]string{"kv:get"}, sh.kvGet},
+		{[]string{"kv:put"}, sh.kvPut},
+		{[]string{"kv:delete"}, sh.kvDelete},
+		{[]string{"kv:list"}, sh.kvList},
 	} {
 		for _, name := range a.names {
 			cmd := a.make()

@@ -20,7 +20,8 @@ func (sh *shell) deploy() *cobra.Command {
 		Long: `Ship a new release of the folder's app and wait until it serves. If it never becomes healthy, the release
 before it goes on serving and the exit code is 5.
 
-What runs is said by pandabox.toml and Procfile, where they are. --image is a registry reference, the path of an
+What runs is said by pandabox.toml and Procfile, where they are. A folder with a function ships that, see pandabox fn.
+--image is a registry reference, the path of an
 image archive (OCI layout or docker save, also as a folder), or - for an archive on standard input.`,
 		Example: `  pandabox deploy --image registry.example.com/shop:1.2
   docker save shop | pandabox deploy -a shop --image -
@@ -37,7 +38,6 @@ image archive (OCI layout or docker save, also as a folder), or - for an archive
 }
 
 func (sh *shell) runDeploy(ctx context.Context, image, message string, w waiting) error {
-	began := time.Now()
 	dir, err := sh.projectDir()
 	if err != nil {
 		return err
@@ -45,6 +45,15 @@ func (sh *shell) runDeploy(ctx context.Context, image, message string, w waiting
 	m, err := manifest.Load(dir)
 	if err != nil {
 		return err
+	}
+	return sh.ship(ctx, dir, m, image, message, w)
+}
+
+// ship deploys what a folder says: its function, or an image.
+func (sh *shell) ship(ctx context.Context, dir string, m *manifest.Manifest, image, message string, w waiting) error {
+	began := time.Now()
+	if image != "" && !m.AsImage() {
+		return model.Invalid("a function runs no image").WithHint("pandabox deploy without --image bundles the code of %s", dir)
 	}
 	ref, inferred, err := sh.infer(m)
 	if err != nil {
@@ -55,7 +64,8 @@ func (sh *shell) runDeploy(ctx context.Context, image, message string, w waiting
 	if image == "" {
 		image, base = settings.Image, dir
 	}
-	if image == "" {
+	f := settings.Function
+	if image == "" && f == nil {
 		return model.Invalid("there is nothing to deploy yet").
 			WithWhy("no image is named, and this version does not build from source").
 			WithHint("pandabox deploy --image REF, or --image ./image.tar")
@@ -67,13 +77,22 @@ func (sh *shell) runDeploy(ctx context.Context, image, message string, w waiting
 	if inferred && !sh.json {
 		sh.say("  → %s, %s", ref.App, ref.Env)
 	}
-	what := model.Image{Ref: image}
-	if isArchive(image) {
-		if what, err = sh.upload(ctx, c, image, base); err != nil {
+	n := newDeploy(m, settings, model.Image{Ref: image}, message)
+	switch {
+	case f != nil:
+		b, err := sh.build(ctx, dir, *f)
+		if err != nil {
+			return err
+		}
+		if n.Function, err = sh.uploadFunction(ctx, c, b, *f); err != nil {
+			return err
+		}
+	case isArchive(image):
+		if n.Image, err = sh.upload(ctx, c, image, base); err != nil {
 			return err
 		}
 	}
-	d, err := c.CreateDeploy(ctx, ref, newDeploy(m, settings, what, message))
+	d, err := c.CreateDeploy(ctx, ref, n)
 	if err != nil {
 		return unsure(ctx, err, ref)
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -104,8 +105,17 @@ func (sh *shell) writeStatus(w api.Workload) error {
 			return err
 		}
 	}
+	if f := w.Function; f != nil && f.On != "" {
+		how := ""
+		if f.Middleware {
+			how = ", in front of it"
+		}
+		if err := sh.line("  %son %s: %s%s", pad("routes", nameWidth), f.On, strings.Join(f.Routes, " "), how); err != nil {
+			return err
+		}
+	}
 	for _, p := range w.Processes {
-		if err := sh.line("  %s%s", pad(p.Name, nameWidth), healthOf(p)); err != nil {
+		if err := sh.line("  %s%s", pad(p.Name, nameWidth), healthOf(w, p)); err != nil {
 			return err
 		}
 	}
@@ -115,7 +125,10 @@ func (sh *shell) writeStatus(w api.Workload) error {
 	return nil
 }
 
-func healthOf(p api.WorkloadProcess) string {
+func healthOf(w api.Workload, p api.WorkloadProcess) string {
+	if f := w.Function; f != nil {
+		return functionText(*f, p.Healthy > 0)
+	}
 	text := fmt.Sprintf("%d of %d healthy", p.Healthy, p.Replicas)
 	if p.Replicas == 0 {
 		text = "stopped"
@@ -131,6 +144,15 @@ func healthOf(p api.WorkloadProcess) string {
 		text += " each"
 	}
 	return text
+}
+
+// functionText sums up a function: "js, 12 KB, loaded, up to 32 requests at once".
+func functionText(f model.Function, loaded bool) string {
+	state := "not loaded"
+	if loaded {
+		state = "loaded"
+	}
+	return fmt.Sprintf("%s, %s, %s, up to %s at once", f.Runtime, size(f.Size), state, count(f.Limits.Filled().Concurrency, "request"))
 }
 
 func (sh *shell) ps() *cobra.Command {

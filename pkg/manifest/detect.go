@@ -14,8 +14,8 @@ var defaultExport = regexp.MustCompile(`^\s*(export\s+default\b|export\s*\{.*\bd
 
 // detect makes the manifest one of a function where nobody said what runs in the folder and its main file looks like
 // one: JavaScript or TypeScript with a default export, and no Dockerfile.
-func (m *Manifest) detect(dir string, containers bool) {
-	if containers || isThere(dir, "Dockerfile") {
+func (m *Manifest) detect(dir string) {
+	if m.saysWhat || isThere(dir, "Dockerfile") {
 		return
 	}
 	for _, below := range []string{"src", ""} {
@@ -24,19 +24,38 @@ func (m *Manifest) detect(dir string, containers bool) {
 			if !hasDefaultExport(filepath.Join(dir, main)) {
 				continue
 			}
-			m.Kind, m.Detected = model.KindFunction, filepath.ToSlash(main)
-			m.base = m.base.asFunction()
-			for env, s := range m.envs {
-				m.envs[env] = s.asFunction()
-			}
+			m.AsFunction()
+			m.Detected = filepath.ToSlash(main)
 			return
 		}
 	}
 }
 
-func (s Settings) asFunction() Settings {
-	s.Function, s.Volumes = &Function{}, nil
-	return s
+// AsFunction makes the manifest one of a function where nobody said what runs in the folder. It tells whether it is one.
+func (m *Manifest) AsFunction() bool {
+	if m.Kind != model.KindFunction && !m.saysWhat {
+		m.Kind = model.KindFunction
+		m.each(func(s *Settings) { s.Function, s.Volumes = &Function{}, nil })
+	}
+	return m.Kind == model.KindFunction
+}
+
+// AsImage takes back that the folder is a function where nobody said so: an image is deployed from it. It tells whether
+// one can be.
+func (m *Manifest) AsImage() bool {
+	if m.Kind == model.KindFunction && !m.saysWhat {
+		m.Kind, m.Detected = model.KindWeb, ""
+		m.each(func(s *Settings) { s.Function, s.Volumes = nil, []model.Mount{DefaultVolume()} })
+	}
+	return m.Kind != model.KindFunction
+}
+
+func (m *Manifest) each(change func(*Settings)) {
+	change(&m.base)
+	for env, s := range m.envs {
+		change(&s)
+		m.envs[env] = s
+	}
 }
 
 func isThere(dir, name string) bool {

@@ -55,6 +55,31 @@ func TestDetect(t *testing.T) {
 	}
 }
 
+func TestAsFunctionAndAsImage(t *testing.T) {
+	for doc, want := range map[string][2]bool{
+		"":                           {true, true},
+		"app = \"x\"":                {true, true},
+		"kind = \"web\"":             {false, true},
+		"kind = \"function\"":        {true, false},
+		"[function]":                 {true, false},
+		"[process.web]\nport = 80":   {false, true},
+		"[env.a]\nimage = \"x:1\"\n": {false, true},
+	} {
+		for _, env := range []string{"a", "b"} {
+			m, err := Parse([]byte(doc))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := m.AsFunction(); got != want[0] || (m.For(env).Function != nil) != got || got && len(m.For(env).Volumes) > 0 {
+				t.Errorf("%q as a function: %v, %+v", doc, got, m.For(env))
+			}
+			if got := m.AsImage(); got != want[1] || (m.For(env).Function == nil) != got || got && len(m.For(env).Volumes) == 0 {
+				t.Errorf("%q as an image: %v, %+v", doc, got, m.For(env))
+			}
+		}
+	}
+}
+
 func TestProcfileOfAFunction(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, ProcfileName, "web: ./x\n")

@@ -73,7 +73,8 @@ func Load(dir string) (*Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.detect(dir, m.saysWhat || procfile != nil)
+	m.saysWhat = m.saysWhat || procfile != nil
+	m.detect(dir)
 	if doc != nil {
 		m.Files = append(m.Files, FileName)
 	}
