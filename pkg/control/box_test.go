@@ -268,7 +268,7 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 		}),
 		"a newer format": edit(func(n string, c []byte) (string, []byte) {
 			if n == "backup.json" {
-				c = []byte(`{"format":2}`)
+				c = []byte(`{"format":3}`)
 			}
 			return n, c
 		}),

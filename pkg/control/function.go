@@ -55,6 +55,12 @@ func (f *Functions) Invoke(ctx context.Context, actor model.Actor, ref Ref, r *h
 	return f.c.cfg.Functions.Invoke(ctx, name, r)
 }
 
+// SealFunction encrypts what the function host keeps of a loaded function: it holds variables.
+func (c *Control) SealFunction(plain []byte) ([]byte, error) { return c.keys.Seal(plain, "function") }
+
+// OpenFunction opens what SealFunction sealed.
+func (c *Control) OpenFunction(sealed []byte) ([]byte, error) { return c.keys.Open(sealed, "function") }
+
 // servingFunction returns the name under which a workload's function is loaded.
 func servingFunction(d model.DesiredWorkload, ref Ref) (string, error) {
 	if d.App.Kind != model.KindFunction {

@@ -10,11 +10,8 @@ import (
 	"github.com/pandabox/pandabox/pkg/store"
 )
 
-// Bounds of the key-value store.
-const (
-	MaxKVKey   = 512     // bytes of a key
-	MaxKVValue = 1 << 20 // bytes of a value
-)
+// MaxKVValue is the greatest length of a value in bytes.
+const MaxKVValue = store.MaxKVValue
 
 // KV is the key-value store of each environment: env.KV in functions. A ref names the environment by an app in it; all
 // apps of the environment share the store.
@@ -76,11 +73,15 @@ func (k *KV) List(ctx context.Context, actor model.Actor, ref Ref, prefix string
 	if err != nil {
 		return out, err
 	}
+	views := make([]KVKey, len(keys))
+	for i, one := range keys {
+		views[i] = KVKey(one)
+	}
 	next := ""
 	if more && len(keys) > 0 {
 		next = keys[len(keys)-1].Name
 	}
-	return page(keys, next), nil
+	return page(views, next), nil
 }
 
 // env returns the id of the environment ref names, once the key is one that can be.
@@ -89,8 +90,8 @@ func (k *KV) env(ctx context.Context, actor model.Actor, p identity.Permission, 
 	switch {
 	case err != nil:
 		return "", err
-	case key == "" || len(key) > MaxKVKey || !utf8.ValidString(key):
-		return "", model.Invalid("%q is not a key", key).WithHint("a key is 1 to %d bytes of text", MaxKVKey)
+	case key == "" || len(key) > store.MaxKVKey || !utf8.ValidString(key):
+		return "", model.Invalid("%q is not a key", key).WithHint("a key is 1 to %d bytes of text", store.MaxKVKey)
 	}
 	return env, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pandabox/pandabox/pkg/model"
+	"github.com/pandabox/pandabox/pkg/store"
 )
 
 // ImageStore takes uploaded images. pkg/runtime satisfies it.
@@ -63,8 +64,12 @@ type KVStore interface {
 	Delete(ctx context.Context, envID, key string) error
 	// List returns keys in order: at most limit that begin with prefix and come behind after. more tells whether there
 	// are others.
-	List(ctx context.Context, envID, prefix, after string, limit int) (keys []KVKey, more bool, err error)
+	List(ctx context.Context, envID, prefix, after string, limit int) (keys []store.KVKey, more bool, err error)
+	// Snapshot writes everything to w, the number of bytes to size first.
+	Snapshot(ctx context.Context, w io.Writer, size func(int64) error) error
 }
+
+var _ KVStore = (*store.KV)(nil)
 
 // Probe looks at one thing outside of control's reach for Box.Doctor: the runtime, the ports, the clock.
 type Probe struct {
