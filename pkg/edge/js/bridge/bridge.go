@@ -44,6 +44,7 @@ import "context"
 // TypeError with its text.
 type Function struct {
 	Name string // an identifier
+	Live bool   // only within a call: at a program's top level it throws, since what it returns would be frozen into a snapshot
 	Call func(ctx context.Context, args Args) (Value, error)
 }
 

@@ -17,7 +17,7 @@ func (r *Realm) Eval(source, name string, how int) (Value, error) {
 	if err != nil {
 		return 0, err
 	}
-	v, err := r.do(fnEval, uint64(r.marks.Context), uint64(src), uint64(len(source)), uint64(file), uint64(how))
+	v, err := r.eval(how, uint64(src), uint64(len(source)), uint64(file))
 	if err != nil {
 		return 0, err
 	}
@@ -25,6 +25,24 @@ func (r *Realm) Eval(source, name string, how int) (Value, error) {
 		return 0, err
 	}
 	_, err = r.do(fnFree, uint64(file))
+	return v, err
+}
+
+func (r *Realm) eval(how int, source, length, name uint64) (Value, error) {
+	if how == Script {
+		v, err := r.do(fnEval, uint64(r.marks.Context), source, length, name, 0)
+		return Value(v), err
+	}
+	// JS_Eval gives a promise of nothing for a module; the package's own function gives one of its namespace, in a box.
+	box, err := r.do(fnEvalModule, source, length, name, uint64(how))
+	if err != nil {
+		return 0, err
+	}
+	v, ok := r.mem.ReadUint64Le(uint32(box))
+	if !ok {
+		return 0, errMemory
+	}
+	_, err = r.do(fnFree, box)
 	return Value(v), err
 }
 

@@ -42,6 +42,7 @@ const (
 	fnIsFunction
 	fnGlobal
 	fnGc
+	fnEvalModule
 	entries
 )
 
@@ -85,5 +86,6 @@ func (e entry) name() string {
 		fnIsFunction:     "JS_IsFunction",
 		fnGlobal:         "JS_GetGlobalObject",
 		fnGc:             "qjs_run_gc",
+		fnEvalModule:     "qjs_eval",
 	}[e]
 }
