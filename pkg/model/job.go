@@ -156,9 +156,9 @@ const (
 	MaxKeepRuns       = 10_000
 	DefaultKeepFor    = Duration(90 * 24 * time.Hour)
 	MaxKeepFor        = Duration(10 * 366 * 24 * time.Hour)
-	MaxJobs           = 1000    // of one workload
-	MaxMissed         = 100     // due times missed at once that are recorded one by one, the newest; the rest is one record
-	MaxCounted        = 100_000 // of Count
+	MaxJobs           = 1000   // of one workload
+	MaxMissed         = 100    // due times missed at once that are recorded one by one, the newest; the rest is one record
+	MaxCounted        = 10_000 // of Count
 )
 
 // ScheduledEvent is what a function's scheduled handler is told.

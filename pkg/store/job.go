@@ -1,7 +1,9 @@
 package store
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -92,24 +94,33 @@ func (tx *Tx) EndRun(r model.JobRun, why string) (model.JobRun, error) {
 // left. Runs of a time that has not come are kept: they say that it need not come again.
 func (tx *Tx) trimRuns(j model.Job) error {
 	keep, age := DefaultKeep(j.Spec)
-	oldest, _, err := jobRuns().list(tx, scan{prefix: j.ID + "/", limit: 2 * model.MaxMissed})
+	now, left := tx.Now(), false
+	var over []string
+	err := jobRuns().walk(tx, scan{prefix: j.ID + "/"}, func(key string, raw []byte) (bool, error) {
+		var r model.JobRun
+		if err := json.Unmarshal(raw, &r); err != nil {
+			return false, fmt.Errorf("decoding the run %q: %w", key, err)
+		}
+		switch {
+		case !r.State.Final() || r.Due.After(now):
+			left = true
+			return true, nil
+		case j.LastRun-r.Number < keep && now.Sub(r.FinishedAt) < age:
+			left = true
+			return false, nil
+		}
+		over = append(over, key)
+		return true, nil
+	})
 	if err != nil {
 		return err
 	}
-	now, left := tx.Now(), len(oldest)
-	for _, r := range oldest {
-		if !r.State.Final() || r.Due.After(now) {
-			continue
-		}
-		if j.LastRun-r.Number < keep && now.Sub(r.FinishedAt) < age {
-			break
-		}
-		left--
-		if err := jobRuns().delete(tx, runKey(r.JobID, r.Number)); err != nil {
+	for _, key := range over {
+		if err := jobRuns().delete(tx, key); err != nil {
 			return err
 		}
 	}
-	if j.Deleted && left == 0 {
+	if j.Deleted && !left {
 		return jobs().delete(tx, j.ID)
 	}
 	return nil

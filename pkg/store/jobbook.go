@@ -78,6 +78,9 @@ func (tx *Tx) decideJob(id string, decide func(model.JobState, func(time.Time) b
 	st.Open = slices.DeleteFunc(st.Open, func(r model.JobRun) bool { return r.State.Final() })
 	if !d.Cursor.IsZero() {
 		st.Job.Cursor = d.Cursor
+		if d.TakeBack && st.Job.Since.After(d.Cursor) {
+			st.Job.Since = d.Cursor
+		}
 		if err := tx.PutJob(st.Job); err != nil {
 			return st, err
 		}
@@ -151,8 +154,8 @@ func (tx *Tx) beginRun(jobID string, n int, now time.Time) (model.JobRun, error)
 		r.State, r.Why, r.FinishedAt = model.RunSkipped, why, now
 		return r, jobRuns().put(tx, r)
 	}
-	if w.Deleting {
-		return none("the app is being destroyed")
+	if w.Deleting || j.Deleted {
+		return none("the job is there no more")
 	}
 	if w.Good.IsZero() {
 		return none("nothing is deployed yet")
