@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"sync"
 
@@ -189,3 +190,10 @@ func (l *locks) take(ctx context.Context, name string) (func(), error) {
 		return nil, ctx.Err()
 	}
 }
+
+// Resolve returns the addresses behind a name of an environment's network, given without .internal, as its containers
+// get them; none where nobody has the name.
+func (r *Runtime) Resolve(envID, name string) []netip.Addr { return r.net.Resolve(envID, name) }
+
+// LogDir returns the directory of a workload's log.
+func (r *Runtime) LogDir(workloadID string) string { return r.cfg.logDir(workloadID) }

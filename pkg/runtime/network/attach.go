@@ -200,3 +200,9 @@ func (m *Manager) vethName(container string) string {
 	_, _ = h.Write([]byte(container))
 	return fmt.Sprintf("pbv%s%08x", m.cfg.ID, uint32(h.Sum64()>>32^h.Sum64()))
 }
+
+// Resolve returns the addresses that the environment's name server answers a name with, given without .internal.
+func (m *Manager) Resolve(envID, name string) []netip.Addr {
+	addrs, _ := m.book.resolve(envID, name)
+	return addrs
+}
