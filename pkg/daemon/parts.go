@@ -15,10 +15,13 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/pandabox/pandabox/pkg/control"
+	"github.com/pandabox/pandabox/pkg/edge"
+	"github.com/pandabox/pandabox/pkg/edge/guest"
 	"github.com/pandabox/pandabox/pkg/httpapi"
 	"github.com/pandabox/pandabox/pkg/proxy"
 	"github.com/pandabox/pandabox/pkg/reconcile"
 	"github.com/pandabox/pandabox/pkg/runtime"
+	"github.com/pandabox/pandabox/pkg/runtime/logs"
 	"github.com/pandabox/pandabox/pkg/store"
 )
 
@@ -27,9 +30,13 @@ type parts struct {
 	cfg        Config
 	log        zerolog.Logger
 	store      *store.Store
+	kv         *store.KV
+	engines    *engines
 	proxy      *proxy.Proxy
 	runtime    *runtime.Runtime
 	control    *control.Control
+	printer    *logs.Printer
+	functions  *edge.Host
 	api        *httpapi.API
 	controller *reconcile.Controller
 	router     *router
@@ -49,6 +56,10 @@ func (p *parts) assemble(ctx context.Context) (err error) {
 	if p.store, err = store.Open(storeFile(cfg.DataDir), store.Options{}); err != nil {
 		return err
 	}
+	if p.kv, err = store.OpenKV(control.KVFile(cfg.DataDir), store.KVOptions{}); err != nil {
+		return err
+	}
+	p.engines = &engines{store: p.store, kv: p.kv}
 	var api apiHandler
 	if p.proxy, err = proxy.New(p.proxyConfig(&api)); err != nil {
 		return err
@@ -59,6 +70,11 @@ func (p *parts) assemble(ctx context.Context) (err error) {
 	if p.control, err = control.New(ctx, p.controlConfig()); err != nil {
 		return err
 	}
+	p.printer = logs.NewPrinter(p.runtime.LogDir)
+	if p.functions, err = edge.New(ctx, p.edgeConfig()); err != nil {
+		return err
+	}
+	p.engines.containers, p.engines.functions = p.runtime, p.functions
 	if p.api, err = httpapi.New(httpapi.Config{Control: p.control, Logger: p.named("api"), Version: cfg.Version, RootCA: p.proxy.RootCA}); err != nil {
 		return err
 	}
@@ -67,7 +83,7 @@ func (p *parts) assemble(ctx context.Context) (err error) {
 	p.router = newRouter(p.proxy, p.runtime.SetHealthy)
 	log := p.log
 	p.controller, err = reconcile.New(reconcile.Config{
-		State: p.store, Runtime: p.runtime, Images: p.runtime, Router: p.router, Environ: p.control, Logger: &log,
+		State: p.store, Runtime: p.engines, Images: p.engines, Router: p.router, Environ: p.control, Logger: &log,
 		LastLogLine: lastLogLine(p.runtime),
 	})
 	return err
@@ -79,7 +95,7 @@ func (p *parts) named(component string) zerolog.Logger {
 
 func (p *parts) proxyConfig(api http.Handler) proxy.Config {
 	c := proxy.Config{
-		BaseDomain: p.cfg.BaseDomain, HTTPAddr: p.cfg.HTTPAddr, HTTPSAddr: p.cfg.HTTPSAddr, APIHandler: api,
+		BaseDomain: p.cfg.BaseDomain, HTTPAddr: p.cfg.HTTPAddr, HTTPSAddr: p.cfg.HTTPSAddr, APIHandler: api, Functions: p.engines,
 		Storage: p.store, Logger: p.log,
 		ACME: proxy.ACME{Disabled: p.cfg.Offline, CADirectory: p.cfg.ACME.Directory, Email: p.cfg.ACME.Email, RootCAs: p.cfg.ACME.Roots},
 	}
@@ -100,10 +116,18 @@ func (p *parts) runtimeConfig() runtime.Config {
 	}
 }
 
+func (p *parts) edgeConfig() edge.Config {
+	return edge.Config{
+		DataDir: p.cfg.DataDir, KV: func(envID string) guest.KV { return envKV{p.kv, envID} }, Log: p.printer.Print, Resolve: p.resolve,
+		Seal: p.control.SealFunction, Open: p.control.OpenFunction, Logger: p.log,
+	}
+}
+
 func (p *parts) controlConfig() control.Config {
 	return control.Config{
 		Store: p.store, KeyFile: control.KeyFile(p.cfg.DataDir), DataDir: p.cfg.DataDir, BaseDomain: p.cfg.BaseDomain, URL: p.cfg.url(), Version: p.cfg.Version,
-		Instance: runtime.InstanceID(p.cfg.DataDir), Images: p.runtime, Runner: p.runtime, Logs: p.runtime, Certs: p.proxy, Probes: p.probes(),
+		Instance: runtime.InstanceID(p.cfg.DataDir), Images: p.runtime, Runner: p.engines, Logs: p.runtime, Certs: p.proxy, Probes: p.probes(),
+		Functions: p.engines, KV: p.kv,
 	}
 }
 
@@ -199,8 +223,17 @@ func (p *parts) close(ctx context.Context) error {
 	if p.proxy != nil {
 		errs = append(errs, p.proxy.Close(ctx))
 	}
+	if p.functions != nil {
+		errs = append(errs, p.functions.Close(ctx))
+	}
+	if p.printer != nil {
+		p.printer.Close()
+	}
 	if p.runtime != nil {
 		errs = append(errs, p.runtime.Close(ctx))
+	}
+	if p.kv != nil {
+		errs = append(errs, p.kv.Close())
 	}
 	if p.store != nil {
 		errs = append(errs, p.store.Close())

@@ -29,6 +29,19 @@ func (p *parts) probes() []control.Probe {
 			}
 			return fmt.Sprintf("%d of %d containers running", running, len(all)), nil
 		}},
+		{Name: "functions", Run: func(ctx context.Context) (string, error) {
+			all, err := p.functions.List(ctx)
+			if err != nil {
+				return "", err
+			}
+			calls, failed := int64(0), int64(0)
+			for _, f := range all {
+				if u, ok := p.functions.Usage(f.Name); ok {
+					calls, failed = calls+u.Requests, failed+u.Errors
+				}
+			}
+			return fmt.Sprintf("%d loaded, %d of %d calls failed since pandabox started", len(all), failed, calls), nil
+		}},
 		{Name: "ingress", Run: func(context.Context) (string, error) {
 			return fmt.Sprintf("listening on %s and %s", p.cfg.HTTPAddr, p.cfg.HTTPSAddr), nil
 		}},
