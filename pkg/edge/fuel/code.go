@@ -3,8 +3,10 @@ package fuel
 import "fmt"
 
 const (
-	// stretch is what may run between two charges, in units: longer code gets a charge in its middle.
-	stretch = 8_000
+	// stretch is how much may run between two charges, in units: longer code gets a charge in its middle.
+	stretch = 64
+	// entry is how much may be left to pay before a loop. The rest is forgiven, since its head is charged at least once.
+	entry = 16
 	// smallBulk is how many bytes are moved or filled in place, where the module says how many they are.
 	smallBulk = 4096
 )
@@ -22,22 +24,17 @@ func (w *rewriter) code() ([][]byte, error) {
 	return out, nil
 }
 
-// emitter writes one function.
+// emitter writes one function. It pays for code after it has run, in the middle of long code, and at the heads of loops
+// and of the function for what is left at their ends.
 type emitter struct {
 	*rewriter
-	own   int
-	r     *reader
-	out   []byte
-	count uint32 // the local that holds the fuel while it is looked at; also the number of the function's own locals
-	depth int
-	open  []open // charges whose weight is not known yet, those of outer loops first
-}
-
-// open is a charge with the weight of what was seen of its code so far.
-type open struct {
-	at     int // where its weight is in out; -1: nothing is charged
-	depth  int // of the loop's block
-	weight uint32
+	own    int
+	r      *reader
+	out    []byte
+	count  uint32 // the local that holds the fuel while it is looked at; also the number of the function's own locals
+	now    path
+	labels []label
+	loops  int // that are open
 }
 
 func (e *emitter) function() error {
@@ -48,21 +45,21 @@ func (e *emitter) function() error {
 		return err
 	}
 	e.count = locals
-	e.out = make([]byte, 0, len(body)+len(body)/4+32)
+	e.out = make([]byte, 0, len(body)+len(body)/3+32)
 	e.declare(body[:e.r.at])
+	whole := label{ends: path{dead: true}, paid: -1}
 	if e.flat[e.own] == charged {
-		e.charge(-1)
-		e.open[0].weight += locals / 8 // what the frame takes from the stack
-	} else {
-		e.open = append(e.open, open{at: -1, depth: -1})
+		whole.paid = e.charge()
+		e.now.add(locals / 8) // what the frame takes from the stack
 	}
+	e.labels = append(e.labels, whole)
 	var before instruction
 	for e.r.more() {
 		i := next(e.r)
 		if e.r.err != nil {
 			break
 		}
-		if e.depth < 0 {
+		if len(e.labels) == 0 {
 			return fmt.Errorf("it goes on after its end")
 		}
 		if err := e.instruction(i, before); err != nil {
@@ -73,10 +70,9 @@ func (e *emitter) function() error {
 	if e.r.err != nil {
 		return e.r.err
 	}
-	if e.depth != -1 {
+	if len(e.labels) > 0 {
 		return fmt.Errorf("a block in it has no end")
 	}
-	e.settle()
 	return nil
 }
 
@@ -90,26 +86,27 @@ func (e *emitter) declare(own []byte) {
 }
 
 func (e *emitter) instruction(i, before instruction) error {
-	now := &e.open[len(e.open)-1]
-	if now.weight > stretch && now.at >= 0 {
-		depth := now.depth
-		e.settle()
-		e.charge(depth)
-		now = &e.open[len(e.open)-1]
+	if e.now.high > stretch && !e.now.dead && (e.labels[0].paid >= 0 || e.loops > 0) {
+		e.pay()
 	}
-	now.weight += i.weight
+	e.now.add(i.weight)
 	switch i.op {
 	case opLoop:
-		e.copy(i)
-		e.charge(e.depth)
-		e.depth++
-		return nil
+		return e.loop(i)
 	case opBlock, opIf:
-		e.depth++
+		e.labels = append(e.labels, label{op: i.op, ends: path{dead: true}, other: e.now, paid: -1})
+	case opElse:
+		last := &e.labels[len(e.labels)-1]
+		last.ends = last.ends.join(e.now)
+		e.now, last.op = last.other, opElse
 	case opEnd:
-		if e.depth--; e.depth == now.depth && e.depth >= 0 {
-			e.settle()
+		e.end()
+	case opBr, opBrIf, opBrTable:
+		if err := e.branch(i); err != nil {
+			return err
 		}
+	case opReturn, opUnreachable:
+		e.leave()
 	case opLocalGet, opLocalSet, opLocalTee:
 		if i.index >= e.count {
 			return fmt.Errorf("it uses a local that is not there")
@@ -119,67 +116,138 @@ func (e *emitter) instruction(i, before instruction) error {
 			return fmt.Errorf("it uses a global that is not there")
 		}
 	case opCall, opReturnCall, opRefFunc:
-		return e.refer(i, now)
+		return e.refer(i)
+	case opReturnCallIndirect:
+		e.leave()
 	case opMisc:
-		return e.bulk(i, before, now)
+		e.bulk(i, before)
+		return nil
 	}
 	e.copy(i)
 	return nil
 }
 
+// loop opens a loop. What is left to pay is paid before it.
+func (e *emitter) loop(i instruction) error {
+	if e.now.high > entry && !e.now.dead {
+		if e.labels[0].paid < 0 && e.loops == 0 {
+			e.now = path{} // what comes before the loops of a function that is not charged, its callers pay
+		} else {
+			e.pay()
+		}
+	}
+	e.copy(i)
+	e.loops++
+	dead := e.now.dead
+	e.labels = append(e.labels, label{op: opLoop, ends: path{dead: true}, paid: e.charge()})
+	e.now = path{dead: dead}
+	return nil
+}
+
+// end closes a block.
+func (e *emitter) end() {
+	last := e.labels[len(e.labels)-1]
+	e.labels = e.labels[:len(e.labels)-1]
+	switch last.op {
+	case opLoop:
+		e.loops--
+		e.settle(last, last.ends.join(e.now))
+		return
+	case 0:
+		e.settle(last, last.ends.join(e.now))
+		return
+	case opIf: // without an else
+		last.ends = last.ends.join(last.other)
+	}
+	e.now = last.ends.join(e.now)
+}
+
+// branch notes where a branch leads.
+func (e *emitter) branch(i instruction) error {
+	to := func(depth uint32) error {
+		if uint64(depth) >= uint64(len(e.labels)) {
+			return fmt.Errorf("it branches to nowhere")
+		}
+		l := &e.labels[len(e.labels)-1-int(depth)]
+		l.ends = l.ends.join(e.now)
+		return nil
+	}
+	if i.op != opBrTable {
+		if err := to(i.index); err != nil {
+			return err
+		}
+	} else {
+		r := &reader{b: e.r.b[i.from+1 : e.r.at]}
+		for range uint64(r.u32()) + 1 {
+			if err := to(r.u32()); err != nil {
+				return err
+			}
+		}
+	}
+	if i.op != opBrIf {
+		e.now = path{dead: true}
+	}
+	return nil
+}
+
+// leave is where the function is left.
+func (e *emitter) leave() {
+	e.labels[0].ends = e.labels[0].ends.join(e.now)
+	e.now = path{dead: true}
+}
+
 // refer writes an instruction that names a function.
-func (e *emitter) refer(i instruction, now *open) error {
+func (e *emitter) refer(i instruction) error {
 	if i.index >= e.functions() {
 		return fmt.Errorf("it uses a function that is not there")
 	}
 	if own := int(i.index) - len(e.imports); own >= 0 && i.op != opRefFunc && e.flat[own] != charged {
-		now.weight += e.flat[own]
+		e.now.add(e.flat[own])
 	}
 	e.out = putU32(append(e.out, i.op), e.shift(i.index))
+	if i.op == opReturnCall {
+		e.leave()
+	}
 	return nil
 }
 
 // bulk writes an instruction of the 0xfc kind. What moves or fills memory is done by functions that charge for it and do
 // it in pieces, unless it is known to be little.
-func (e *emitter) bulk(i, before instruction, now *open) error {
-	if i.sub != miscMemoryCopy && i.sub != miscMemoryFill {
+func (e *emitter) bulk(i, before instruction) {
+	if i.sub != miscMemoryCopy && i.sub != miscMemoryFill || before.op == opI32Const && before.value >= 0 && before.value <= smallBulk {
 		e.copy(i)
-		return nil
+		return
 	}
-	now.weight -= i.weight
-	if before.op == opI32Const && before.value >= 0 && before.value <= smallBulk {
-		now.weight += weightCall
-		e.copy(i)
-		return nil
-	}
-	now.weight += weightCall
 	helper := e.fillFunc()
 	if i.sub == miscMemoryCopy {
 		helper = e.moveFunc()
 	}
 	e.helpers = true
 	e.out = putU32(append(e.out, opCall), helper)
-	return nil
 }
 
 func (e *emitter) copy(i instruction) { e.out = append(e.out, e.r.b[i.from:e.r.at]...) }
 
-// charge opens a charge.
-func (e *emitter) charge(depth int) {
+// pay charges for what has run.
+func (e *emitter) pay() {
+	putPadded(e.out[e.charge():], min(e.now.cost(), 1<<20))
+	e.now = path{}
+}
+
+// settle writes what the head of a block costs.
+func (e *emitter) settle(l label, p path) {
+	if l.paid >= 0 {
+		putPadded(e.out[l.paid:], min(p.cost(), 1<<20))
+	}
+}
+
+// charge writes a charge and returns where its cost belongs.
+func (e *emitter) charge() int {
 	a := assembler{out: e.out}
 	a.op(opGlobalGet, e.fuelGlobal())
 	at := len(a.out) + 1
 	a.raw(opI32Const, 0x80, 0x80, 0x80, 0x00)
 	a.pay(e.rewriter, e.count)
 	e.out = a.out
-	e.open = append(e.open, open{at: at, depth: depth, weight: weightCharge})
-}
-
-// settle writes the weight of the last open charge to where it is charged.
-func (e *emitter) settle() {
-	last := e.open[len(e.open)-1]
-	e.open = e.open[:len(e.open)-1]
-	if last.at >= 0 {
-		putPadded(e.out[last.at:], min(last.weight, 1<<20))
-	}
+	return at
 }

@@ -8,10 +8,12 @@ const (
 	opBlock              = 0x02
 	opLoop               = 0x03
 	opIf                 = 0x04
+	opElse               = 0x05
 	opEnd                = 0x0b
 	opBr                 = 0x0c
 	opBrIf               = 0x0d
 	opBrTable            = 0x0e
+	opReturn             = 0x0f
 	opCall               = 0x10
 	opCallIndirect       = 0x11
 	opReturnCall         = 0x12
@@ -55,8 +57,7 @@ const (
 	weightDivide   = 6
 	weightCall     = 10
 	weightIndirect = 14
-	weightBulk     = 400 // of a bulk instruction, without what it moves
-	weightKilobyte = 40  // of memory that is moved or filled: 4 kB may be a new page
+	weightBulk     = 400 // of an instruction that changes tables or the size of memory
 	weightSmall    = 24  // a function without calls that weighs no more is not charged; its callers are
 )
 
@@ -94,10 +95,13 @@ func next(r *reader) instruction {
 
 func (i *instruction) rare(r *reader) {
 	switch i.op {
-	case opUnreachable, 0x01, 0x05, opEnd, 0x1a: // nop, else, drop
+	case opUnreachable, 0x01, opElse, opEnd, 0x1a: // nop, drop
 		i.weight = 0
-	case 0x0f, 0x1b, 0xd1: // return, select, ref.is_null
-	case opBlock, opLoop, opIf:
+	case opReturn, 0x1b, 0xd1: // select, ref.is_null
+	case opBlock, opLoop:
+		r.signed(33)
+		i.weight = 0
+	case opIf:
 		r.signed(33)
 	case opBr, opBrIf, opGlobalGet, opGlobalSet, opRefFunc:
 		i.index = r.u32()
@@ -155,8 +159,12 @@ func (i *instruction) misc(r *reader) {
 		i.index = r.u32()
 	case miscMemoryCopy:
 		r.bytes(2)
+		i.weight = weightCall
+		return
 	case miscMemoryFill:
 		r.bytes(1)
+		i.weight = weightCall
+		return
 	case miscTableInit, 14: // 14: table.copy
 		r.u32()
 		r.u32()

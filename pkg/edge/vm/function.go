@@ -17,25 +17,25 @@ import (
 type Func struct {
 	i               *Instance
 	name            string
-	engine          *engine
+	own             *stack
 	params, results int
 }
 
-// engine is one stack to call a function with.
-type engine struct {
+// stack is one native stack to call a function with.
+type stack struct {
 	fn    api.Function
 	slice reflect.Value // the stack's bytes
 	busy  bool
 }
 
-func newEngine(fn api.Function) *engine {
+func newStack(fn api.Function) *stack {
 	// The length of the native stack is nowhere to be asked for, and one of 50 MB in each of some isolates is more than a
 	// small box has. A test sees to it that wazero still has the field.
-	return &engine{fn: fn, slice: reflect.ValueOf(fn).Elem().FieldByName("stack")}
+	return &stack{fn: fn, slice: reflect.ValueOf(fn).Elem().FieldByName("stack")}
 }
 
-// stack is how many bytes of native stack there are.
-func (e *engine) stack() int {
+// size is how many bytes of native stack there are.
+func (e *stack) size() int {
 	if e == nil || !e.slice.IsValid() {
 		return 0
 	}
@@ -51,7 +51,7 @@ func (i *Instance) Func(name string) *Func {
 	if !ok {
 		return nil
 	}
-	f := &Func{i: i, name: name, engine: newEngine(i.mod.ExportedFunction(name)), params: len(sig.Params), results: len(sig.Results)}
+	f := &Func{i: i, name: name, own: newStack(i.mod.ExportedFunction(name)), params: len(sig.Params), results: len(sig.Results)}
 	i.funcs[name] = f
 	return f
 }
@@ -60,12 +60,12 @@ func (i *Instance) Func(name string) *Func {
 // gets the results: it is as long as the longer of the two. Nothing is allocated. After an error the instance can only be
 // closed; guest.ErrCPU, guest.ErrTimeout and guest.ErrMemory say which limit ended it.
 func (f *Func) Call(stack []uint64) error {
-	i, e := f.i, f.engine
+	i, e := f.i, f.own
 	if i.broken {
 		return errBroken
 	}
 	if e.busy { // the guest called the host, which calls the same function: each has a stack of its own
-		e = newEngine(i.mod.ExportedFunction(f.name))
+		e = newStack(i.mod.ExportedFunction(f.name))
 	}
 	before := i.running
 	e.busy, i.running = true, e

@@ -42,7 +42,7 @@ type Instance struct {
 	globals []api.MutableGlobal
 	origin  *Snapshot // what Reset goes back to
 	funcs   map[string]*Func
-	running *engine // what runs, or called the host
+	running *stack // what runs, or called the host
 	call    callContext
 	meter   meter
 	stopped error // why the host ended the guest
@@ -204,7 +204,7 @@ func (i *Instance) link(ctx context.Context, compiled wazero.CompiledModule, o O
 func (i *Instance) start(ctx context.Context) error {
 	i.Begin(ctx, startCPU, time.Now().Add(startTime))
 	defer i.End()
-	fn := newEngine(i.mod.ExportedFunction(fuel.StartExport))
+	fn := newStack(i.mod.ExportedFunction(fuel.StartExport))
 	i.running = fn
 	err := fn.fn.CallWithStack(&i.call, nil)
 	i.running = nil

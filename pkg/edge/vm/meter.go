@@ -87,7 +87,7 @@ func tick(i *Instance, stack []uint64) {
 	if err := i.over(now); err != nil {
 		i.Fail(err)
 	}
-	if i.running.stack() > maxStack {
+	if i.running.size() > maxStack {
 		i.Fail(errStack)
 	}
 	if now.Sub(i.meter.turn) > turn {

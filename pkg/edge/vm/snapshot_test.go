@@ -151,9 +151,11 @@ func TestADamagedSnapshotIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, damage := range map[string]func() []byte{
-		"empty":   func() []byte { return nil },
-		"cut":     func() []byte { return whole[:len(whole)-1] },
-		"header":  func() []byte { return append(append([]byte{}, whole[:40]...), append([]byte{whole[40] ^ 1}, whole[41:]...)...) },
+		"empty": func() []byte { return nil },
+		"cut":   func() []byte { return whole[:len(whole)-1] },
+		"header": func() []byte {
+			return append(append([]byte{}, whole[:40]...), append([]byte{whole[40] ^ 1}, whole[41:]...)...)
+		},
 		"foreign": func() []byte { return []byte("something else, longer than the start of a header") },
 	} {
 		if err := os.WriteFile(path, damage(), 0o600); err != nil {
