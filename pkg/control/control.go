@@ -32,6 +32,7 @@ type Config struct {
 	Certs      Certificates //
 	Functions  FunctionHost //
 	KV         KVStore      //
+	Jobs       JobRuntime   //
 	Probes     []Probe      // what doctor looks at besides what control sees by itself
 	Now        func() time.Time
 }
@@ -44,6 +45,7 @@ type Control struct {
 	Images    *Images
 	Functions *Functions
 	KV        *KV
+	Jobs      *Jobs
 	Deploys   *Deploys
 	Releases  *Releases
 	Scale     *Scaling
@@ -88,6 +90,7 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	c.Domains, c.Workloads, c.Logs, c.Exec = &Domains{c}, &Workloads{c}, &Logs{c}, &Exec{c}
 	c.Events, c.Audit = &Events{c}, &Audit{c}
 	c.Functions, c.KV = &Functions{c}, &KV{c}
+	c.Jobs = &Jobs{c}
 	return c, nil
 }
 

@@ -102,6 +102,9 @@ func (c *Control) create(tx *store.Tx, actor model.Actor, o model.Org, ref Ref, 
 	if err != nil {
 		return "", err
 	}
+	if err := jobNames(tx, pl, jobs); err != nil {
+		return "", err
+	}
 	release, err := c.newRelease(tx, actor, &pl, model.Release{
 		Image: n.Image, Processes: n.Processes, Volumes: n.Volumes, Function: n.Function, Jobs: jobs, Description: "Deploy " + n.what(),
 	})
@@ -153,6 +156,13 @@ func (n NewDeploy) check() (NewDeploy, error) {
 	n.Processes = processes
 	if err := checkVolumes(n.Volumes); err != nil {
 		return n, err
+	}
+	if n.Jobs != nil {
+		jobs, err := checkJobs(*n.Jobs, n.Kind)
+		if err != nil {
+			return n, err
+		}
+		n.Jobs = &jobs
 	}
 	for _, name := range slices.Concat(n.Secrets, n.Required) {
 		if err := model.CheckVariable(name, ""); err != nil {

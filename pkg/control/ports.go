@@ -54,6 +54,18 @@ type FunctionHost interface {
 	Scheduled(ctx context.Context, name string, e model.ScheduledEvent) error
 }
 
+// JobRuntime runs the containers of jobs. pkg/runtime satisfies it.
+type JobRuntime interface {
+	// List returns every container of pandabox, whatever its state.
+	List(ctx context.Context) ([]model.Container, error)
+	// Start starts a container; a running one of that name is returned.
+	Start(ctx context.Context, spec model.ContainerSpec) (model.Container, error)
+	// Wait returns how a container ended, once it has.
+	Wait(ctx context.Context, name string) (model.Exit, error)
+	// Remove ends a container and removes it, once its log is complete. None there is no error.
+	Remove(ctx context.Context, name string, grace time.Duration) error
+}
+
 // KVStore holds the keys and values of environments, by environment id. pkg/store satisfies it.
 type KVStore interface {
 	// Get returns a value and whether it is there.
