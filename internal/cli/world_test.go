@@ -72,11 +72,17 @@ func newWorld(dir string) (w *world, err error) {
 		return nil, err
 	}
 	closers = append(closers, func() { _ = s.Close() })
+	functions, closeFunctions, err := newWorldFunctions(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	closers = append(closers, closeFunctions)
 	server := httptest.NewUnstartedServer(nil)
 	w.url = "https://" + server.Listener.Addr().String()
 	w.control, err = control.New(ctx, control.Config{
 		Store: s, KeyFile: control.KeyFile(dir), DataDir: dir, BaseDomain: "box.test", URL: w.url, Version: "0.0.1", Instance: "test",
-		Images: w.fake, Runner: scriptRunner{}, Logs: scriptLogs{}, Certs: noCerts{},
+		Images: w.fake, Runner: scriptRunner{}, Logs: scriptLogs{functions}, Certs: noCerts{},
+		Functions: functions.host, KV: functions.kv,
 	})
 	if err != nil {
 		return nil, err
@@ -96,7 +102,7 @@ func newWorld(dir string) (w *world, err error) {
 	server.StartTLS()
 	closers = append(closers, server.Close, func() { _ = api.Shutdown(context.WithoutCancel(ctx)) })
 	controller, err := reconcile.New(reconcile.Config{
-		State: s, Runtime: w.fake, Images: w.fake, Router: noRouter{}, Environ: w.control, Prober: scriptProber{w.fake},
+		State: s, Runtime: worldRuntime{w.fake, functions.host}, Images: w.fake, Router: noRouter{}, Environ: w.control, Prober: scriptProber{w.fake},
 		LastLogLine: func(context.Context, string) string { return "PORT is not set" },
 	})
 	if err != nil {
@@ -262,10 +268,10 @@ func (scriptRunner) Usage(_ context.Context, names []string) (map[string]model.U
 	return out, nil
 }
 
-// scriptLogs is the same log for every workload.
-type scriptLogs struct{}
+// scriptLogs is the same log for every workload, until a function has printed something.
+type scriptLogs struct{ functions *worldFunctions }
 
-func (scriptLogs) Logs(ctx context.Context, q model.LogQuery, yield func(model.LogLine) error) error {
+func (s scriptLogs) Logs(ctx context.Context, q model.LogQuery, yield func(model.LogLine) error) error {
 	at := time.Date(2026, 1, 2, 15, 4, 5, 0, time.UTC)
 	var lines []model.LogLine
 	for i, text := range []string{"web listening on 8080", "worker waiting", "web GET / \x1b[32m200\x1b[0m \x1b]0;title\a"} {
@@ -273,6 +279,9 @@ func (scriptLogs) Logs(ctx context.Context, q model.LogQuery, yield func(model.L
 		if q.Process == "" || q.Process == process {
 			lines = append(lines, model.LogLine{At: at.Add(time.Duration(i) * time.Second), Process: process, Index: 1, Release: 1, Stream: "stdout", Text: text})
 		}
+	}
+	if printed := s.functions.printed(); len(printed) > 0 {
+		lines = printed
 	}
 	if q.Tail >= 0 && q.Tail < len(lines) {
 		lines = lines[len(lines)-q.Tail:]

@@ -51,10 +51,15 @@ func newBox(t testing.TB, change ...func(*Config)) *box {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.store.Close() })
+	kv, err := store.OpenKV(filepath.Join(dir, "kv"), store.KVOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = kv.Close() })
 	b.control, err = control.New(t.Context(), control.Config{
 		Store: b.store, KeyFile: filepath.Join(dir, "keys", "master"), DataDir: dir, BaseDomain: "box.test", URL: "https://box.test",
 		Version: "1.2.3", Instance: "abcd", Images: b.images, Runner: b.runner, Logs: b.logs, Certs: fakeCerts{},
-		Functions: b.functions, KV: newFakeKV(),
+		Functions: b.functions, KV: kv,
 	})
 	if err != nil {
 		t.Fatal(err)

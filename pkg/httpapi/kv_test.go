@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -12,52 +11,8 @@ import (
 
 	"github.com/pandabox/pandabox/pkg/api"
 	"github.com/pandabox/pandabox/pkg/client"
-	"github.com/pandabox/pandabox/pkg/control"
 	"github.com/pandabox/pandabox/pkg/model"
 )
-
-// fakeKV is a key-value store in memory; nothing in it expires.
-type fakeKV struct {
-	values  map[string][]byte // by environment and key
-	expires map[string]time.Time
-}
-
-var _ control.KVStore = (*fakeKV)(nil)
-
-func newFakeKV() *fakeKV { return &fakeKV{map[string][]byte{}, map[string]time.Time{}} }
-
-func (f *fakeKV) Get(_ context.Context, env, key string) ([]byte, bool, error) {
-	v, ok := f.values[env+"\x00"+key]
-	return v, ok, nil
-}
-
-func (f *fakeKV) Put(_ context.Context, env, key string, value []byte, ttl time.Duration) error {
-	f.values[env+"\x00"+key] = value
-	delete(f.expires, env+"\x00"+key)
-	if ttl > 0 {
-		f.expires[env+"\x00"+key] = time.Now().Add(ttl)
-	}
-	return nil
-}
-
-func (f *fakeKV) Delete(_ context.Context, env, key string) error {
-	delete(f.values, env+"\x00"+key)
-	return nil
-}
-
-func (f *fakeKV) List(_ context.Context, env, prefix, after string, limit int) (keys []control.KVKey, more bool, err error) {
-	for _, k := range slices.Sorted(maps.Keys(f.values)) {
-		name, ok := strings.CutPrefix(k, env+"\x00")
-		if !ok || !strings.HasPrefix(name, prefix) || name <= after && after != "" {
-			continue
-		}
-		if len(keys) == limit {
-			return keys, true, nil
-		}
-		keys = append(keys, control.KVKey{Name: name, ExpiresAt: f.expires[k]})
-	}
-	return keys, false, nil
-}
 
 func TestStoryOfAStore(t *testing.T) {
 	b, ctx := newBox(t), t.Context()
