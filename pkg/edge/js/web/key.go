@@ -1,0 +1,339 @@
+package web
+
+import (
+	"context"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"math/big"
+
+	"github.com/pandabox/pandabox/pkg/edge/js/bridge"
+)
+
+// maxModulus bounds what an RSA operation may cost, in bits.
+const maxModulus = 4096
+
+func keyFunctions() []bridge.Function {
+	return []bridge.Function{
+		{Name: "generatePair", Live: true, Call: generatePair},
+		{Name: "importMaterial", Call: importMaterial},
+		{Name: "importParts", Call: importParts},
+		{Name: "exportParts", Call: exportParts},
+	}
+}
+
+func dataError(what string) error { return bridge.Throw("DataError", what) }
+
+// generatePair(kind, curve, modulus bits, public exponent) → [PKCS #8, SPKI].
+func generatePair(ctx context.Context, a bridge.Args) (bridge.Value, error) {
+	if err := ctx.Err(); err != nil {
+		return bridge.Undefined(), err
+	}
+	k, err := newPrivate(a.String(0), a.String(1), a.Number(2), a.Bytes(3))
+	if err != nil {
+		return bridge.Undefined(), err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		return bridge.Undefined(), failed()
+	}
+	public, err := x509.MarshalPKIXPublicKey(publicOf(k))
+	if err != nil {
+		return bridge.Undefined(), failed()
+	}
+	return bridge.List(bridge.Bytes(private), bridge.Bytes(public)), nil
+}
+
+func newPrivate(kind, curve string, bits float64, exponent []byte) (any, error) {
+	switch kind {
+	case "EC":
+		c, err := curveNamed(curve)
+		if err != nil {
+			return nil, err
+		}
+		return ecdsa.GenerateKey(c, rand.Reader)
+	case "Ed25519":
+		_, k, err := ed25519.GenerateKey(rand.Reader)
+		return k, err
+	case "X25519":
+		return ecdh.X25519().GenerateKey(rand.Reader)
+	case "RSA":
+		if new(big.Int).SetBytes(exponent).Cmp(big.NewInt(65537)) != 0 {
+			return nil, bridge.Throw("OperationError", "the public exponent of an RSA key is 65537")
+		}
+		if bits < 1024 || bits > maxModulus || int(bits)%8 != 0 {
+			return nil, bridge.Throw("OperationError", "the modulus of an RSA key has 1024 to 4096 bits")
+		}
+		return rsa.GenerateKey(rand.Reader, int(bits))
+	}
+	return nil, bridge.Throw("NotSupportedError", "keys of the kind "+kind)
+}
+
+// publicOf returns the public half; nil for what is no private key.
+func publicOf(k any) any {
+	switch k := k.(type) {
+	case *ecdsa.PrivateKey:
+		return &k.PublicKey
+	case ed25519.PrivateKey:
+		return k.Public()
+	case *ecdh.PrivateKey:
+		return k.PublicKey()
+	case *rsa.PrivateKey:
+		return &k.PublicKey
+	}
+	return nil
+}
+
+func curveNamed(name string) (elliptic.Curve, error) {
+	switch name {
+	case "P-256":
+		return elliptic.P256(), nil
+	case "P-384":
+		return elliptic.P384(), nil
+	case "P-521":
+		return elliptic.P521(), nil
+	}
+	return nil, dataError("unknown curve " + name)
+}
+
+// importMaterial(kind, format, curve, bytes) → [material] and of RSA keys also the bits of the modulus and the exponent.
+func importMaterial(_ context.Context, a bridge.Args) (bridge.Value, error) {
+	kind, b := a.String(0), a.Bytes(3)
+	var k any
+	var err error
+	switch a.String(1) {
+	case "pkcs8":
+		k, err = x509.ParsePKCS8PrivateKey(b)
+	case "spki":
+		k, err = x509.ParsePKIXPublicKey(b)
+	case "raw":
+		k, err = rawPublic(kind, a.String(2), b)
+	default:
+		return bridge.Undefined(), bridge.Throw("NotSupportedError", "the format "+a.String(1))
+	}
+	if err != nil {
+		return bridge.Undefined(), dataError("the key cannot be read")
+	}
+	return material(kind, a.String(2), k)
+}
+
+func rawPublic(kind, curve string, b []byte) (any, error) {
+	switch kind {
+	case "EC":
+		c, err := curveNamed(curve)
+		if err != nil {
+			return nil, err
+		}
+		if len(b) > 0 && b[0] != 4 {
+			x, y := elliptic.UnmarshalCompressed(c, b)
+			if x == nil {
+				return nil, dataError("the point is not on the curve")
+			}
+			return &ecdsa.PublicKey{Curve: c, X: x, Y: y}, nil
+		}
+		return ecdsa.ParseUncompressedPublicKey(c, b)
+	case "Ed25519":
+		if len(b) != ed25519.PublicKeySize {
+			return nil, dataError("the key has not 32 bytes")
+		}
+		return ed25519.PublicKey(b), nil
+	case "X25519":
+		return ecdh.X25519().NewPublicKey(b)
+	}
+	return nil, bridge.Throw("NotSupportedError", "keys of the kind "+kind)
+}
+
+// material checks that a key is of the kind and puts it in the form it is kept in.
+func material(kind, curve string, k any) (bridge.Value, error) {
+	if !fits(kind, curve, k) {
+		return bridge.Undefined(), dataError("the key is of another kind")
+	}
+	var der []byte
+	var err error
+	switch publicOf(k) {
+	case nil:
+		der, err = x509.MarshalPKIXPublicKey(k)
+	default:
+		der, err = x509.MarshalPKCS8PrivateKey(k)
+	}
+	if err != nil {
+		return bridge.Undefined(), dataError("the key cannot be used")
+	}
+	if kind != "RSA" {
+		return bridge.List(bridge.Bytes(der)), nil
+	}
+	public, ok := publicOf(k).(*rsa.PublicKey)
+	if !ok {
+		public, _ = k.(*rsa.PublicKey)
+	}
+	if public.N.BitLen() > maxModulus {
+		return bridge.Undefined(), dataError("the modulus of an RSA key has at most 4096 bits")
+	}
+	return bridge.List(bridge.Bytes(der), bridge.Number(float64(public.N.BitLen())), bridge.Bytes(big.NewInt(int64(public.E)).Bytes())), nil
+}
+
+func fits(kind, curve string, k any) bool {
+	switch k := k.(type) {
+	case *ecdsa.PrivateKey:
+		return kind == "EC" && k.Params().Name == curve
+	case *ecdsa.PublicKey:
+		return kind == "EC" && k.Params().Name == curve
+	case ed25519.PrivateKey, ed25519.PublicKey:
+		return kind == "Ed25519"
+	case *ecdh.PrivateKey:
+		return kind == "X25519" && k.Curve() == ecdh.X25519()
+	case *ecdh.PublicKey:
+		return kind == "X25519" && k.Curve() == ecdh.X25519()
+	case *rsa.PrivateKey, *rsa.PublicKey:
+		return kind == "RSA"
+	}
+	return false
+}
+
+// importParts(kind, curve, private, parts of a JWK …) is importMaterial of the parts in the order of exportParts.
+func importParts(_ context.Context, a bridge.Args) (bridge.Value, error) {
+	kind, private := a.String(0), a.Bool(2)
+	var k any
+	var err error
+	switch kind {
+	case "EC":
+		k, err = ecFromParts(a.String(1), private, a.Bytes(3), a.Bytes(4), a.Bytes(5))
+	case "Ed25519":
+		if !private {
+			k, err = rawPublic(kind, "", a.Bytes(3))
+		} else if len(a.Bytes(4)) != ed25519.SeedSize {
+			err = dataError("the key has not 32 bytes")
+		} else {
+			p := ed25519.NewKeyFromSeed(a.Bytes(4))
+			k = p
+			if !p.Public().(ed25519.PublicKey).Equal(ed25519.PublicKey(a.Bytes(3))) {
+				err = dataError("the two halves of the key do not fit")
+			}
+		}
+	case "X25519":
+		if !private {
+			k, err = rawPublic(kind, "", a.Bytes(3))
+			break
+		}
+		var p *ecdh.PrivateKey
+		if p, err = ecdh.X25519().NewPrivateKey(a.Bytes(4)); err == nil && string(p.PublicKey().Bytes()) != string(a.Bytes(3)) {
+			err = dataError("the two halves of the key do not fit")
+		}
+		k = p
+	case "RSA":
+		k, err = rsaFromParts(private, a)
+	default:
+		err = dataError("keys of the kind " + kind)
+	}
+	if err != nil {
+		return bridge.Undefined(), dataError("the key cannot be read")
+	}
+	return material(kind, a.String(1), k)
+}
+
+func ecFromParts(curve string, private bool, x, y, d []byte) (any, error) {
+	c, err := curveNamed(curve)
+	if err != nil {
+		return nil, err
+	}
+	size := (c.Params().BitSize + 7) / 8
+	if len(x) != size || len(y) != size {
+		return nil, dataError("a coordinate has not the length of the curve")
+	}
+	public, err := ecdsa.ParseUncompressedPublicKey(c, append(append([]byte{4}, x...), y...))
+	if err != nil || !private {
+		return public, err
+	}
+	if len(d) != size {
+		return nil, dataError("d has not the length of the curve")
+	}
+	k, err := ecdsa.ParseRawPrivateKey(c, d)
+	if err != nil {
+		return nil, err
+	}
+	if !k.PublicKey.Equal(public) {
+		return nil, dataError("the two halves of the key do not fit")
+	}
+	return k, nil
+}
+
+func rsaFromParts(private bool, a bridge.Args) (any, error) {
+	n := func(i int) *big.Int { return new(big.Int).SetBytes(a.Bytes(i)) }
+	e := n(4)
+	if e.BitLen() > 31 || n(3).BitLen() > maxModulus {
+		return nil, dataError("the key is too large")
+	}
+	public := rsa.PublicKey{N: n(3), E: int(e.Int64())}
+	if !private {
+		return &public, nil
+	}
+	k := &rsa.PrivateKey{PublicKey: public, D: n(5), Primes: []*big.Int{n(6), n(7)}}
+	if err := k.Validate(); err != nil {
+		return nil, err
+	}
+	k.Precompute()
+	return k, nil
+}
+
+// exportParts(material, private, raw) → the parts of a JWK: x, y, d of elliptic curves, x, d of Ed25519 and X25519, n, e,
+// d, p, q, dp, dq, qi of RSA; with raw the one point or public key.
+func exportParts(_ context.Context, a bridge.Args) (bridge.Value, error) {
+	var k any
+	var err error
+	if a.Bool(1) {
+		k, err = x509.ParsePKCS8PrivateKey(a.Bytes(0))
+	} else {
+		k, err = x509.ParsePKIXPublicKey(a.Bytes(0))
+	}
+	if err != nil {
+		return bridge.Undefined(), failed()
+	}
+	parts, err := partsOf(k, a.Bool(2))
+	if err != nil {
+		return bridge.Undefined(), failed()
+	}
+	list := make([]bridge.Value, len(parts))
+	for i, p := range parts {
+		list[i] = bridge.Bytes(p)
+	}
+	return bridge.List(list...), nil
+}
+
+func partsOf(k any, raw bool) ([][]byte, error) {
+	switch k := k.(type) {
+	case *ecdsa.PublicKey:
+		point, err := k.Bytes()
+		if raw || err != nil {
+			return [][]byte{point}, err
+		}
+		half := 1 + len(point)/2
+		return [][]byte{point[1:half], point[half:]}, nil
+	case *ecdsa.PrivateKey:
+		parts, err := partsOf(&k.PublicKey, false)
+		if err != nil {
+			return nil, err
+		}
+		d, err := k.Bytes()
+		return append(parts, d), err
+	case ed25519.PublicKey:
+		return [][]byte{k}, nil
+	case ed25519.PrivateKey:
+		return [][]byte{k[ed25519.SeedSize:], k.Seed()}, nil
+	case *ecdh.PublicKey:
+		return [][]byte{k.Bytes()}, nil
+	case *ecdh.PrivateKey:
+		return [][]byte{k.PublicKey().Bytes(), k.Bytes()}, nil
+	case *rsa.PublicKey:
+		return [][]byte{k.N.Bytes(), big.NewInt(int64(k.E)).Bytes()}, nil
+	case *rsa.PrivateKey:
+		k.Precompute()
+		parts, err := partsOf(&k.PublicKey, false)
+		return append(parts, k.D.Bytes(), k.Primes[0].Bytes(), k.Primes[1].Bytes(),
+			k.Precomputed.Dp.Bytes(), k.Precomputed.Dq.Bytes(), k.Precomputed.Qinv.Bytes()), err
+	}
+	return nil, failed()
+}
