@@ -182,9 +182,47 @@ func TestBackupAndRestore(t *testing.T) {
 		}
 	}
 	left, err := os.ReadDir(used.dir)
-	if err != nil || len(left) != 3 { // keys, the store, the store before
+	if err != nil || len(left) != 5 { // keys, the stores, the stores before
 		t.Errorf("there are %v, %v", left, err)
 	}
+}
+
+// editBackup changes the files of a backup; one that is renamed to "" is left out.
+func editBackup(t *testing.T, raw []byte, fn func(name string, content []byte) (string, []byte)) []byte {
+	t.Helper()
+	zip, err := gzip.NewReader(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	zout := gzip.NewWriter(&out)
+	in, w := tar.NewReader(zip), tar.NewWriter(zout)
+	for {
+		h, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Name, content = fn(h.Name, content); h.Name == "" {
+			continue
+		}
+		h.Size = int64(len(content))
+		if err := w.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(w.Close(), zout.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
@@ -212,39 +250,7 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	edit := func(fn func(name string, content []byte) (string, []byte)) []byte {
-		zip, err := gzip.NewReader(bytes.NewReader(good.Bytes()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var out bytes.Buffer
-		zout := gzip.NewWriter(&out)
-		in, w := tar.NewReader(zip), tar.NewWriter(zout)
-		for {
-			h, err := in.Next()
-			if errors.Is(err, io.EOF) {
-				break
-			} else if err != nil {
-				t.Fatal(err)
-			}
-			content, err := io.ReadAll(in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if h.Name, content = fn(h.Name, content); h.Name == "" {
-				continue
-			}
-			h.Size = int64(len(content))
-			if err := w.WriteHeader(h); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := w.Write(content); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := errors.Join(w.Close(), zout.Close()); err != nil {
-			t.Fatal(err)
-		}
-		return out.Bytes()
+		return editBackup(t, good.Bytes(), fn)
 	}
 	bad := map[string][]byte{
 		"nothing": nil, "text": []byte("hello"), "cut": good.Bytes()[:good.Len()-20], "half": good.Bytes()[:good.Len()/2],
@@ -299,7 +305,7 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 	if err := Restore(ctx, b.dir, bytes.NewReader(good.Bytes())); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if left, err := os.ReadDir(b.dir); err != nil || len(left) != 2 {
+	if left, err := os.ReadDir(b.dir); err != nil || len(left) != 3 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 	b.start()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,6 +32,8 @@ type box struct {
 	t      testing.TB
 	dir    string
 	store  *store.Store
+	kv     *store.KV
+	host   functionHost
 	parts  *parts
 	mu     sync.Mutex
 	offset time.Duration
@@ -64,6 +67,12 @@ func (b *box) start() {
 	}
 	b.store = s
 	b.t.Cleanup(func() { _ = s.Close() })
+	kv, err := store.OpenKV(KVFile(b.dir), store.KVOptions{Now: b.now})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.kv = kv
+	b.t.Cleanup(func() { _ = kv.Close() })
 	if b.Control, err = New(b.t.Context(), b.config()); err != nil {
 		b.t.Fatal(err)
 	}
@@ -72,13 +81,13 @@ func (b *box) start() {
 func (b *box) config() Config {
 	return Config{
 		Store: b.store, KeyFile: KeyFile(b.dir), DataDir: b.dir, BaseDomain: base, URL: "https://" + base, Version: "1.2.3", Instance: "ab12",
-		Images: b.parts, Runner: b.parts, Logs: b.parts, Certs: b.parts, Now: b.now,
+		Images: b.parts, Runner: b.parts, Logs: b.parts, Certs: b.parts, Functions: &b.host, KV: b.kv, Now: b.now,
 	}
 }
 
 func (b *box) stop() {
 	b.t.Helper()
-	if err := b.store.Close(); err != nil {
+	if err := errors.Join(b.kv.Close(), b.store.Close()); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -287,6 +296,24 @@ func calls() map[string]struct {
 			_, err := b.Images.Import(ctx(), ac, org, strings.NewReader("x"))
 			return err
 		}},
+		"functions.import": {m, func(b *box, ac model.Actor, org string) error {
+			_, err := b.Functions.Import(ctx(), ac, org, strings.NewReader("x"))
+			return err
+		}},
+		"functions.invoke": {m, func(b *box, ac model.Actor, org string) error {
+			_, err := b.Functions.Invoke(ctx(), ac, Ref{Org: org, App: "api"}, httptest.NewRequest("GET", "/", nil))
+			return err
+		}},
+		"kv.get": {m, func(b *box, ac model.Actor, org string) error {
+			_, err := b.KV.Get(ctx(), ac, shop(org), "kept")
+			return err
+		}},
+		"kv.list": {m, func(b *box, ac model.Actor, org string) error {
+			_, err := b.KV.List(ctx(), ac, shop(org), "", Page{})
+			return err
+		}},
+		"kv.put":    {m, func(b *box, ac model.Actor, org string) error { return b.KV.Put(ctx(), ac, shop(org), "new", nil, 0) }},
+		"kv.delete": {m, func(b *box, ac model.Actor, org string) error { return b.KV.Delete(ctx(), ac, shop(org), "kept") }},
 		"deploys.create": {m, func(b *box, ac model.Actor, org string) error {
 			_, err := b.Deploys.Create(ctx(), ac, shop(org), NewDeploy{Image: image("9")})
 			return err
@@ -427,6 +454,10 @@ func (b *box) furnish() {
 		{Name: "c1", Replica: model.Replica{Process: "web", Index: 1}, State: model.ReplicaHealthy},
 	}}
 	if err := b.store.Record(b.t.Context(), []model.WorkloadUpdate{{WorkloadID: first.WorkloadID, Status: &st}}); err != nil {
+		b.t.Fatal(err)
+	}
+	b.load(b.deployFunction("api", model.Function{}))
+	if err := b.KV.Put(b.t.Context(), root, Ref{App: "shop"}, "kept", []byte("value"), 0); err != nil {
 		b.t.Fatal(err)
 	}
 	second := b.deploy("shop", "2")

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -32,7 +33,7 @@ func TestAnySequenceOfUseCases(t *testing.T) {
 		}
 		b := &box{t: t, dir: dir, parts: &parts{}}
 		b.start()
-		defer func() { _ = b.store.Close(); _ = os.RemoveAll(dir) }()
+		defer func() { _ = b.kv.Close(); _ = b.store.Close(); _ = os.RemoveAll(dir) }()
 		w := &world{box: b, rt: rt, releases: map[string]int{}, orgs: []string{model.DefaultOrg, "other"}}
 		w.actors = []model.Actor{root, b.member(model.RoleMember), b.org("other", model.RoleOwner), nobody}
 		w.audits = w.auditCount()
@@ -175,7 +176,7 @@ func (w *world) reconcile(rt *rapid.T) {
 // reopen is a crash between two use cases: all that was acknowledged is there, and the view is built from nothing.
 func (w *world) reopen(rt *rapid.T) {
 	before := w.fingerprint()
-	if err := w.store.Close(); err != nil {
+	if err := errors.Join(w.kv.Close(), w.store.Close()); err != nil {
 		rt.Fatal(err)
 	}
 	w.start()
