@@ -36,7 +36,9 @@ func findMain(dir string, o Options) (string, error) {
 		WithHint("`pandabox fn init` writes one to begin with; or name the file: main = \"app.ts\" under [function] in pandabox.toml")
 }
 
-func extensions() []string { return []string{".ts", ".tsx", ".mts", ".js", ".jsx", ".mjs", ".cjs", ".cts"} }
+func extensions() []string {
+	return []string{".ts", ".tsx", ".mts", ".js", ".jsx", ".mjs", ".cjs", ".cts"}
+}
 
 func isWASM(name string) bool   { return strings.EqualFold(path.Ext(name), ".wasm") }
 func isScript(name string) bool { return slices.Contains(extensions(), path.Ext(name)) }

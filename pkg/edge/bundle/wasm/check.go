@@ -15,6 +15,7 @@ const (
 	WASI        = "wasi_snapshot_preview1" // WASI 0.1
 	KV          = "pandabox_kv"            // the environment's key-value store
 	HTTP        = "pandabox_http"          // outbound requests
+	Job         = "pandabox_job"           // the job that is due
 )
 
 // What a guest exports.
@@ -84,8 +85,8 @@ func (m *Module) check(name string, runtime model.FunctionRuntime) error {
 	want := []Export{{Start, Func, "() -> nothing"}}
 	if runtime == model.RuntimeHTTPWasm {
 		want = []Export{{HandleRequest, Func, "() -> i64"}, {HandleResponse, Func, "(i32, i32) -> nothing"}}
-		if e, ok := m.Export(HandleScheduled, Func); ok && e.Type != "() -> nothing" {
-			want = append(want, Export{HandleScheduled, Func, "() -> nothing"})
+		if e, ok := m.Export(HandleScheduled, Func); ok && e.Type != "() -> i32" {
+			want = append(want, Export{HandleScheduled, Func, "() -> i32"})
 		}
 	}
 	for _, w := range want {
@@ -109,9 +110,9 @@ func (m *Module) check(name string, runtime model.FunctionRuntime) error {
 
 func modules(runtime model.FunctionRuntime) []string {
 	if runtime == model.RuntimeHTTPWasm {
-		return []string{HTTPHandler, WASI, KV, HTTP}
+		return []string{HTTPHandler, WASI, KV, HTTP, Job}
 	}
-	return []string{WASI, KV, HTTP}
+	return []string{WASI, KV, HTTP, Job}
 }
 
 func (m *Module) checkImports(name string, known []string) error {
