@@ -19,6 +19,7 @@ type function struct {
 	host    *Host
 	spec    model.ContainerSpec
 	started time.Time
+	detail  string // for people, since it was started; "" after a restart
 	limits  model.FunctionLimits
 	policy  egress.Policy
 	gate    *gate
@@ -69,7 +70,7 @@ func (h *Host) newFunction(k kept) *function {
 // container is how the controller sees it.
 func (f *function) container() model.Container {
 	return model.Container{
-		Name: f.spec.Name, Replica: f.spec.Replica, State: model.ContainerRunning, CreatedAt: f.started, StartedAt: f.started,
+		Name: f.spec.Name, Replica: f.spec.Replica, State: model.ContainerRunning, Detail: f.detail, CreatedAt: f.started, StartedAt: f.started,
 	}
 }
 

@@ -51,6 +51,7 @@ func (h *Host) Start(ctx context.Context, spec model.ContainerSpec) (model.Conta
 		return model.Container{}, err
 	}
 	f := h.newFunction(k)
+	f.detail = fmt.Sprintf("%s, %.1f MB snapshot", spec.Function.Runtime, float64(program.Snapshot())/(1<<20))
 	f.adopt(program)
 	h.put(spec.Name, f)
 	h.changes.send()
