@@ -13,7 +13,7 @@ import (
 
 const (
 	watchEvery = 200 * time.Millisecond
-	maxWatched = 5000 // files; of a larger folder only what the function is made of is watched
+	maxWatched = 5000 // files
 )
 
 // snapshot says how files were: size and time of change by path.
@@ -26,10 +26,17 @@ type fileState struct {
 
 func (s snapshot) same(other snapshot) bool { return maps.Equal(s, other) }
 
-// files looks at everything the function may be made of: the folder without packages and what begins with a dot, and
-// what was bundled last, wherever it is.
+// files looks at what the function is made of. While it cannot be made, that is anything in the folder but packages and
+// what begins with a dot.
 func (d *development) files() snapshot {
 	out := snapshot{}
+	made, good := d.made()
+	for _, path := range made {
+		out.look(path)
+	}
+	if good {
+		return out
+	}
 	skip := []string{"node_modules", "target"}
 	_ = filepath.WalkDir(d.dir, func(path string, e fs.DirEntry, err error) error { // what cannot be read is not watched
 		switch {
@@ -44,9 +51,6 @@ func (d *development) files() snapshot {
 		}
 		return nil
 	})
-	for _, path := range d.made() {
-		out.look(path)
-	}
 	return out
 }
 

@@ -28,6 +28,7 @@ func (d *development) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	began := time.Now()
+	_ = http.NewResponseController(w).EnableFullDuplex() // as on a box: an answer may begin before the request is read
 	counted := &statusWriter{ResponseWriter: w}
 	d.host.Serve(name, counted, r, d.next)
 	s := d.sh.errStyle()

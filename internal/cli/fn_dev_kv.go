@@ -38,8 +38,11 @@ func openDevKV(folder string) (*devKV, error) {
 		}
 	}
 	kv, err := store.OpenKV(filepath.Join(folder, "kv.db"), store.KVOptions{LockTimeout: devLock})
-	if err != nil {
-		return nil, model.Conflict("the store of fn dev cannot be opened").Wrap(err).WithHint("does another fn dev run in this folder? end it first")
+	switch {
+	case model.KindOf(err) == model.KindConflict:
+		return nil, model.Conflict("another fn dev runs in this folder").Wrap(err).WithWhy("it has %s open", filepath.Join(folder, "kv.db")).WithHint("end it first")
+	case err != nil:
+		return nil, err
 	}
 	return &devKV{KV: kv, env: "dev"}, nil
 }

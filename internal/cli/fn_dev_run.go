@@ -78,12 +78,17 @@ func (d *development) watch(ctx context.Context) {
 		if now.same(seen) {
 			continue
 		}
-		seen = now
-		m, err := manifest.Load(d.dir)
-		if err != nil {
+		if m, err := manifest.Load(d.dir); err != nil {
 			d.fail(err)
-			continue
+		} else {
+			d.reload(ctx, m)
 		}
-		d.reload(ctx, m)
+		// Other files may be watched now. What was saved meanwhile must be seen as a change.
+		seen = d.files()
+		for path := range seen {
+			if was, ok := now[path]; ok {
+				seen[path] = was
+			}
+		}
 	}
 }

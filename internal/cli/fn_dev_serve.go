@@ -44,12 +44,13 @@ type development struct {
 	name   string   // of the version that serves; "" for none
 	wrong  error    // with the newest version; nil where it serves
 	inputs []string // of the bundle made last
+	warned string   // what was warned of last
 	last   string   // what the version that serves was made of, to see whether anything changed
 	count  int
 }
 
-func (sh *shell) newDevelopment(ctx context.Context, dir, env string, upstream *url.URL) (d *development, err error) {
-	d = &development{sh: sh, dir: dir, env: env}
+func (sh *shell) newDevelopment(ctx context.Context, dir, env string, upstream *url.URL) (_ *development, err error) {
+	d := &development{sh: sh, dir: dir, env: env}
 	if d.temp, err = os.MkdirTemp("", "pandabox-dev-"); err != nil {
 		return nil, model.Invalid("no temporary folder can be made").Wrap(err)
 	}
@@ -142,9 +143,6 @@ func (d *development) make(ctx context.Context, s manifest.Settings) (*bundle.Bu
 	if err != nil {
 		return nil, none, err
 	}
-	for _, w := range b.Warnings {
-		d.sh.say("  warning: %s", printable(w))
-	}
 	var tar bytes.Buffer
 	if err := b.Write(&tar); err != nil {
 		return nil, none, err
@@ -153,10 +151,11 @@ func (d *development) make(ctx context.Context, s manifest.Settings) (*bundle.Bu
 	if err != nil {
 		return nil, none, err
 	}
-	env, err := d.variables(s)
+	env, missing, err := d.variables(s)
 	if err != nil {
 		return nil, none, err
 	}
+	d.warn(append(slices.Clone(b.Warnings), missing...))
 	f := s.Function.Function
 	f.Digest, f.Size, f.Runtime = held.Digest, held.Size, held.Runtime
 	d.mu.Lock()
@@ -176,8 +175,23 @@ func (d *development) make(ctx context.Context, s manifest.Settings) (*bundle.Bu
 	}, nil
 }
 
-// variables returns "NAME=value" of all variables, and says which are missing.
-func (d *development) variables(s manifest.Settings) ([]string, error) {
+// warn says what is probably not meant, once for each set of warnings.
+func (d *development) warn(warnings []string) {
+	all := strings.Join(warnings, "\n")
+	d.mu.Lock()
+	known := d.warned == all
+	d.warned = all
+	d.mu.Unlock()
+	if known {
+		return
+	}
+	for _, w := range warnings {
+		d.sh.say("  %s %s", d.sh.errStyle().warn("warning:"), printable(w))
+	}
+}
+
+// variables returns "NAME=value" of all variables, and a warning for each that is missing.
+func (d *development) variables(s manifest.Settings) (env, missing []string, err error) {
 	all := maps.Clone(s.Variables)
 	if all == nil {
 		all = map[string]string{}
@@ -188,38 +202,37 @@ func (d *development) variables(s manifest.Settings) ([]string, error) {
 			continue
 		}
 		if err != nil {
-			return nil, model.Invalid("%s cannot be read", name).Wrap(err)
+			return nil, nil, model.Invalid("%s cannot be read", name).Wrap(err)
 		}
 		set, err := parseDotenv(name, string(text))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		maps.Copy(all, set)
 	}
 	for _, name := range s.Required {
 		if _, ok := all[name]; !ok {
-			d.sh.say("  warning: %s has no value, and a deploy needs one; for here, write it to .dev.vars", name)
+			missing = append(missing, name+" has no value, and a deploy needs one; for here, write it to .dev.vars")
 		}
 	}
-	out := make([]string, 0, len(all))
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		out = append(out, name+"="+all[name])
+		env = append(env, name+"="+all[name])
 	}
-	return out, nil
+	return env, missing, nil
 }
 
 // variableFiles are read one over the other.
 func variableFiles() []string { return []string{".env", ".dev.vars"} }
 
-// made returns the files to watch that are not in the folder, or hidden in it.
-func (d *development) made() []string {
+// made returns the files the newest version is made of, and whether that went well: else others may be missing.
+func (d *development) made() (files []string, good bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	out := slices.Clone(d.inputs)
-	for _, name := range append(variableFiles(), manifest.FileName) {
+	for _, name := range append(variableFiles(), manifest.FileName, "package.json", "tsconfig.json") {
 		out = append(out, filepath.Join(d.dir, name))
 	}
-	return out
+	return out, d.wrong == nil
 }
 
 func (d *development) served(name, what string) {
