@@ -142,7 +142,7 @@ func groups(sh *shell) []group {
 			sh.deploy(), sh.status(), sh.ps(), sh.logs(), sh.open(), sh.scale(), sh.restart(), sh.releases(), sh.rollback(), sh.deploys(), sh.exec(), sh.run(), sh.destroy(),
 		}},
 		{"functions", "Functions:", []*cobra.Command{sh.fn(), sh.kv()}},
-		{"configure", "Configure:", []*cobra.Command{sh.apps(), sh.domains(), sh.environ(), sh.tokens()}},
+		{"configure", "Configure:", []*cobra.Command{sh.apps(), sh.domains(), sh.environ(), sh.job(), sh.tokens()}},
 		{"box", "The box:", []*cobra.Command{
 			sh.login(), sh.logout(), sh.boxes(), sh.doctor(), sh.events(), sh.audit(), sh.backup(), sh.claim(), sh.versionCommand(),
 		}},

@@ -103,6 +103,6 @@ func (sh *shell) ship(ctx context.Context, dir string, m *manifest.Manifest, ima
 func newDeploy(m *manifest.Manifest, s manifest.Settings, image model.Image, message string) api.NewDeploy {
 	return api.NewDeploy{
 		Image: image, Processes: s.Processes, Volumes: s.Volumes, Variables: s.Variables, Required: s.Required,
-		Secrets: s.Secrets, Domains: s.Domains, Project: m.Project, Kind: m.Kind, Message: message,
+		Secrets: s.Secrets, Domains: s.Domains, Jobs: s.Jobs, Project: m.Project, Kind: m.Kind, Message: message,
 	}
 }

@@ -23,6 +23,7 @@ type NewDeploy struct {
 	Required  []string               `json:"required,omitempty" doc:"variables that must have a value"`
 	Secrets   []string               `json:"secrets,omitempty" doc:"variables that are write-only"`
 	Domains   []string               `json:"domains,omitempty" doc:"added where they are missing; none is removed"`
+	Jobs      *[]model.JobSpec       `json:"jobs,omitempty" doc:"of the app's own file; absent: those of the release before"`
 	Scale     map[string]model.Scale `json:"scale,omitempty" doc:"by process"`
 	Project   string                 `json:"project,omitempty" doc:"counts when the app is made; default: the app's name"`
 	Kind      model.AppKind          `json:"kind,omitempty" enum:"web,worker,static,function" doc:"counts when the app is made; default: web"`

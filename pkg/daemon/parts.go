@@ -127,7 +127,7 @@ func (p *parts) controlConfig() control.Config {
 	return control.Config{
 		Store: p.store, KeyFile: control.KeyFile(p.cfg.DataDir), DataDir: p.cfg.DataDir, BaseDomain: p.cfg.BaseDomain, URL: p.cfg.url(), Version: p.cfg.Version,
 		Instance: runtime.InstanceID(p.cfg.DataDir), Images: p.runtime, Runner: p.engines, Logs: p.runtime, Certs: p.proxy, Probes: p.probes(),
-		Functions: p.engines, KV: p.kv,
+		Functions: p.engines, KV: p.kv, Jobs: p.runtime,
 	}
 }
 
@@ -159,7 +159,7 @@ func (c Config) url() string {
 func (p *parts) run(ctx context.Context, serving func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	controlled := make(chan struct{})
 	go func() {
 		defer close(controlled)
@@ -168,6 +168,14 @@ func (p *parts) run(ctx context.Context, serving func()) error {
 		}
 	}()
 	defer func() { cancel(); <-controlled }()
+	scheduled := make(chan struct{})
+	go func() {
+		defer close(scheduled)
+		if err := p.runJobs(ctx); err != nil && ctx.Err() == nil {
+			failed <- fmt.Errorf("running jobs: %w", err)
+		}
+	}()
+	defer func() { cancel(); <-scheduled }()
 
 	select { // the ingress opens with the apps that run already in its table
 	case <-p.router.first:

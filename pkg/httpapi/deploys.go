@@ -25,7 +25,7 @@ func (a *API) registerDeploys() {
 			b := in.Body
 			d, err := a.control.Deploys.Create(ctx, c.Actor, in.ref(), control.NewDeploy{
 				Image: b.Image, Function: b.Function, Processes: b.Processes, Volumes: b.Volumes, Variables: b.Variables, Required: b.Required, Secrets: b.Secrets,
-				Domains: b.Domains, Scale: b.Scale, Project: b.Project, Kind: b.Kind, Message: b.Message, IdempotencyKey: in.Key,
+				Domains: b.Domains, Jobs: b.Jobs, Scale: b.Scale, Project: b.Project, Kind: b.Kind, Message: b.Message, IdempotencyKey: in.Key,
 			})
 			return answer(api.Deploy(d), err)
 		})

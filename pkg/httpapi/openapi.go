@@ -40,6 +40,7 @@ func (a *API) register() {
 	a.registerImages()
 	a.registerFunctions()
 	a.registerKV()
+	a.registerJobs()
 	a.registerDeploys()
 	a.registerReleases()
 	a.registerVariables()

@@ -33,7 +33,9 @@ type Manifest struct {
 	// Detected is the main file that makes the folder a function though nobody said so; "" where Kind was said, or is web.
 	Detected string
 
-	saysWhat bool // a kind, or something that only one kind has
+	saysWhat bool  // a kind, or something that only one kind has
+	jobs     []job // nil where no file says which there are
+	hasJobs  bool  // [[job]] is there
 	base     Settings
 	envs     map[string]Settings
 }
@@ -48,6 +50,7 @@ type Settings struct {
 	Secrets   []string          // sorted names of variables that are write-only
 	Required  []string          // sorted names of variables without which the deploy is refused
 	Domains   []string          // in the order written
+	Jobs      *[]model.JobSpec  // nil where no file says which there are: those of the release before stay
 }
 
 // DefaultVolume is mounted where pandabox.toml names no volume.
@@ -75,6 +78,9 @@ func Load(dir string) (*Manifest, error) {
 	}
 	m.saysWhat = m.saysWhat || procfile != nil
 	m.detect(dir)
+	if err := m.loadAppJSON(dir); err != nil {
+		return nil, err
+	}
 	if doc != nil {
 		m.Files = append(m.Files, FileName)
 	}
@@ -90,9 +96,11 @@ func Parse(doc []byte) (*Manifest, error) { return parse(doc, nil) }
 // For returns the settings of an environment.
 func (m *Manifest) For(env string) Settings {
 	if s, ok := m.envs[env]; ok {
+		s.Jobs = m.jobsFor(env)
 		return s
 	}
 	s := m.base
+	s.Jobs = m.jobsFor(env)
 	if env != Production {
 		s.Domains = nil
 	}

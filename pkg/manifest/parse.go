@@ -11,7 +11,7 @@ import (
 
 // The keys of each table.
 var (
-	rootKeys     = []string{"app", "project", "kind", "image", "domains", "domain", "variables", "process", "volume", "env", "function"}
+	rootKeys     = []string{"app", "project", "kind", "image", "domains", "domain", "variables", "process", "volume", "env", "function", "job"}
 	sectionKeys  = []string{"image", "domains", "domain", "variables", "process", "function"} // of [env.NAME]
 	processKeys  = []string{"command", "port", "health", "scale", "stop_grace", "http"}
 	healthKeys   = []string{"path", "grace", "interval", "timeout"}
@@ -29,8 +29,7 @@ func parse(doc []byte, procfile []model.Process) (*Manifest, error) {
 	}
 	m := &Manifest{Kind: model.KindWeb, envs: map[string]Settings{}}
 	later(root, "build", "building from source", "deploy an image: pandabox deploy --image REF")
-	later(root, "job", "running jobs on a schedule", "remove [[job]] for now")
-	root.only(append([]string{"build", "job"}, rootKeys...)...)
+	root.only(append([]string{"build"}, rootKeys...)...)
 	m.App = name(root, "app", "app", "shop")
 	m.Project = name(root, "project", "project", "store")
 	m.Kind = kind(root)
@@ -53,6 +52,10 @@ func parse(doc []byte, procfile []model.Process) (*Manifest, error) {
 	}
 	b.read(root)
 	m.base = b.settings(root)
+	if doc != nil {
+		m.jobs = jobs(root, m.Kind)
+	}
+	m.hasJobs = root.has("job")
 
 	envs := root.table("env", `{ staging = { … } }`)
 	for _, env := range envs.keys() {

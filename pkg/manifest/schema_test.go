@@ -62,6 +62,8 @@ var beyondSchema = []string{
 	"command-quote.toml", "domain-twice.toml", "health-long.toml", "memory-small.toml", "volume-twice.toml",
 	"release-empty.toml", // an [env.NAME] section may leave the command to the top level
 	"kind-worker-web.toml",
+	"job-both.toml", "job-command.toml", "job-every.toml", "job-fields.toml", "job-function-command.toml", "job-never.toml", "job-nothing.toml",
+	"job-schedule.toml", "job-scheduled.toml", "job-timeout.toml", "job-timezone.toml", "job-twice.toml",
 	"function-egress-none.toml", "function-memory.toml", "function-cpu-long.toml", "function-cpu-zero.toml", "function-main.toml",
 	"function-on-alone.toml", "function-middleware.toml", "function-env-routes.toml", // [function] and [env.NAME.function] are one whole
 }
@@ -92,10 +94,12 @@ func TestSchemaKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string][]string{
-		"":                                    rootKeys,
-		"properties/env/additionalProperties": sectionKeys,
-		"properties/volume/items":             volumeKeys,
-		"$defs/domain/items":                  domainKeys,
+		"":                                     rootKeys,
+		"properties/env/additionalProperties":  sectionKeys,
+		"properties/volume/items":              volumeKeys,
+		"properties/job/items":                 jobKeys,
+		"properties/job/items/properties/keep": keepKeys,
+		"$defs/domain/items":                   domainKeys,
 		"$defs/variables/additionalProperties/oneOf[1]": variableKeys,
 		"$defs/process": processKeys,
 		"$defs/health":  healthKeys,
@@ -135,7 +139,7 @@ func TestDocs(t *testing.T) {
 			t.Errorf("%v in\n%s", err, doc)
 		}
 	}
-	for _, key := range slices.Concat(rootKeys, processKeys, healthKeys, httpKeys, scaleKeys, volumeKeys, domainKeys, variableKeys, functionKeys, limitKeys) {
+	for _, key := range slices.Concat(rootKeys, processKeys, healthKeys, httpKeys, scaleKeys, volumeKeys, domainKeys, variableKeys, jobKeys, keepKeys, functionKeys, limitKeys) {
 		if !strings.Contains(string(b), key) {
 			t.Errorf("the page does not mention %s", key)
 		}

@@ -9,6 +9,9 @@ import (
 
 // Validate refuses a job that could not run, and names the field.
 func (s JobSpec) Validate() error {
+	if s.Name == "" {
+		return &JobError{"name", Invalid("a job has no name").WithHint(`give it one: name = "nightly"`)}
+	}
 	if err := CheckName("job", s.Name); err != nil {
 		return &JobError{"name", err}
 	}
