@@ -117,8 +117,13 @@ func (e *emitter) instruction(i, before instruction) error {
 		}
 	case opCall, opReturnCall, opRefFunc:
 		return e.refer(i)
-	case opReturnCallIndirect:
-		e.leave()
+	case opCallIndirect, opReturnCallIndirect:
+		if i.value >= int64(len(e.types)) || int(i.index) >= e.tables {
+			return fmt.Errorf("it calls by a type or a table that is not there")
+		}
+		if i.op == opReturnCallIndirect {
+			e.leave()
+		}
 	case opMisc:
 		e.bulk(i, before)
 		return nil

@@ -66,7 +66,7 @@ type instruction struct {
 	op     byte
 	sub    uint32 // of opMisc and opVector
 	index  uint32 // of a local, global, function, table or segment
-	value  int64  // of i32.const
+	value  int64  // of i32.const; the type of an indirect call
 	weight uint32
 	from   int // where it begins in the body; the reader is where it ends
 }
@@ -113,16 +113,14 @@ func (i *instruction) rare(r *reader) {
 	case opCall, opReturnCall:
 		i.index, i.weight = r.u32(), weightCall
 	case opCallIndirect, opReturnCallIndirect:
-		r.u32()
+		i.value = int64(r.u32())
 		i.index, i.weight = r.u32(), weightIndirect+weightSmall
 	case opSelectTyped:
 		r.bytes(uint32(r.count("types", 1)))
 	case opTableGet, opTableSet:
 		i.index, i.weight = r.u32(), weightAccess
 	case opMemorySize, opMemoryGrow:
-		if r.byte() != 0 {
-			r.fail(fmt.Errorf("it has more than one memory"))
-		}
+		oneMemory(r)
 		if i.op == opMemoryGrow {
 			i.weight = weightBulk
 		}
@@ -154,15 +152,16 @@ func (i *instruction) misc(r *reader) {
 		return
 	case miscMemoryInit:
 		i.index = r.u32()
-		r.bytes(1)
+		oneMemory(r)
 	case miscDataDrop, miscElemDrop:
 		i.index = r.u32()
 	case miscMemoryCopy:
-		r.bytes(2)
+		oneMemory(r)
+		oneMemory(r)
 		i.weight = weightCall
 		return
 	case miscMemoryFill:
-		r.bytes(1)
+		oneMemory(r)
 		i.weight = weightCall
 		return
 	case miscTableInit, 14: // 14: table.copy
@@ -196,9 +195,15 @@ func (i *instruction) vector(r *reader) {
 	}
 }
 
+func oneMemory(r *reader) {
+	if r.byte() != 0 {
+		r.fail(errMemories)
+	}
+}
+
 func memarg(r *reader) {
 	if align := r.u32(); align > 15 {
-		r.fail(fmt.Errorf("it has more than one memory"))
+		r.fail(errMemories)
 	}
 	r.u32()
 }

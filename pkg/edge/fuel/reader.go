@@ -7,8 +7,9 @@ import (
 )
 
 var (
-	errEnds = errors.New("it ends in the middle")
-	errLEB  = errors.New("a number in it is too long")
+	errEnds     = errors.New("it ends in the middle")
+	errLEB      = errors.New("a number in it is too long")
+	errMemories = errors.New("it has more than one memory")
 )
 
 // reader reads a part of a module. After the first error it returns zeros and is at its end; err is looked at now and then.

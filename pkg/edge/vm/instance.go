@@ -177,7 +177,7 @@ func (i *Instance) link(ctx context.Context, compiled wazero.CompiledModule, o O
 	if i.memory != nil {
 		ctx = experimental.WithMemoryAllocator(ctx, i.memory)
 	}
-	mod, err := i.module.machine.runtime.InstantiateModule(ctx, compiled, c)
+	mod, err := i.module.machine.instantiate(ctx, compiled, c)
 	if err != nil {
 		return fmt.Errorf("starting a WASM module: %w", err)
 	}
@@ -198,6 +198,15 @@ func (i *Instance) link(ctx context.Context, compiled wazero.CompiledModule, o O
 		return i.memory.reset(o.Snapshot, i.module.machine.pagemap)
 	}
 	return nil
+}
+
+func (m *Machine) instantiate(ctx context.Context, compiled wazero.CompiledModule, c wazero.ModuleConfig) (mod api.Module, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the runtime failed: %v", r)
+		}
+	}()
+	return m.runtime.InstantiateModule(ctx, compiled, c)
 }
 
 // start runs the start function.

@@ -70,10 +70,7 @@ func (m *memory) reset(s *Snapshot, pagemap int) error {
 		return err
 	}
 	if dirty == nil {
-		if err := m.clear(0, m.size); err != nil {
-			return err
-		}
-		return s.apply(m)
+		return m.restore(s)
 	}
 	pages := s.lookup()
 	for _, p := range dirty {
@@ -85,6 +82,14 @@ func (m *memory) reset(s *Snapshot, pagemap int) error {
 		}
 	}
 	return nil
+}
+
+// restore drops all pages and maps those of the snapshot.
+func (m *memory) restore(s *Snapshot) error {
+	if err := m.clear(0, m.size); err != nil {
+		return err
+	}
+	return s.apply(m)
 }
 
 // dirty returns the pages that are the instance's own, nil where they are too many.

@@ -111,7 +111,7 @@ func (s *shared) prepare(ctx context.Context, wasm []byte) error {
 	if err != nil {
 		return err
 	}
-	compiled, err := s.machine.runtime.CompileModule(ctx, result.Module)
+	compiled, err := s.machine.compile(ctx, result.Module)
 	if err != nil {
 		return model.Invalid("the WASM module cannot be compiled").WithWhy("%s", err).Wrap(err).
 			WithHint("functions run WASM 2.0 modules without threads and exceptions")
@@ -126,6 +126,16 @@ func (s *shared) prepare(ctx context.Context, wasm []byte) error {
 	s.machine.mu.Unlock()
 	s.machine.drop(ctx, drop...)
 	return nil
+}
+
+// compile compiles to native code. Some invalid modules make wazero panic.
+func (m *Machine) compile(ctx context.Context, wasm []byte) (compiled wazero.CompiledModule, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the compiler failed: %v", r)
+		}
+	}()
+	return m.runtime.CompileModule(ctx, wasm)
 }
 
 // recall reads what keep wrote.
@@ -211,7 +221,7 @@ func (s *shared) acquire(ctx context.Context) (wazero.CompiledModule, error) {
 	}
 	wasm, err := os.ReadFile(s.file("wasm"))
 	if err == nil {
-		compiled, err = m.runtime.CompileModule(ctx, wasm)
+		compiled, err = m.compile(ctx, wasm)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
