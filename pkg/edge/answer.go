@@ -135,13 +135,12 @@ func (a *answer) interrupt() {
 	if a.over {
 		return
 	}
+	if !a.reading && !a.writing {
+		return
+	}
+	// Both: before the first byte of an answer, net/http reads what is left of the request.
 	now, c := time.Now(), http.NewResponseController(a.w)
-	if a.reading {
-		a.cut = c.SetReadDeadline(now) == nil
-	}
-	if a.writing {
-		a.cut = c.SetWriteDeadline(now) == nil || a.cut
-	}
+	a.cut = errors.Join(c.SetReadDeadline(now), c.SetWriteDeadline(now)) == nil
 }
 
 // end keeps everybody from the connection, which is the server's again.

@@ -36,8 +36,12 @@ func (f *function) serve(w http.ResponseWriter, r *http.Request, next http.Handl
 		defer a.end()
 		defer stop()
 		rest, err := i.Serve(c.ctx, f.guestCall(c, a, r, next))
-		if err == nil {
+		switch cause := context.Cause(c.ctx); {
+		case err != nil:
+		case a.err != nil:
 			err = a.err
+		case errors.Is(cause, http.ErrAbortHandler): // what middleware passed on was broken off
+			err = cause
 		}
 		return rest, err
 	})
