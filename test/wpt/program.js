@@ -13,7 +13,8 @@ export async function scheduled(event, env) {
     },
   };
   globalThis.GLOBAL = { isWindow: () => false, isWorker: () => false, isShadowRealm: () => false };
-  globalThis.fetch = async (name) => {
+  globalThis.fetch = async (name, init) => {
+    if (init?.body !== undefined) return new Response(await new Request('https://web-platform.test/', init).arrayBuffer());
     const text = await env.KV.get(`file:${name}`);
     return new Response(text, { headers: { 'content-type': 'application/json' } });
   };

@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/asn1"
 	"math/big"
 
 	"github.com/pandabox/pandabox/pkg/edge/js/bridge"
@@ -109,7 +110,7 @@ func importMaterial(_ context.Context, a bridge.Args) (bridge.Value, error) {
 	case "pkcs8":
 		k, err = x509.ParsePKCS8PrivateKey(b)
 	case "spki":
-		k, err = x509.ParsePKIXPublicKey(b)
+		k, err = spkiPublic(b)
 	case "raw":
 		k, err = rawPublic(kind, a.String(2), b)
 	default:
@@ -119,6 +120,29 @@ func importMaterial(_ context.Context, a bridge.Args) (bridge.Value, error) {
 		return bridge.Undefined(), dataError("the key cannot be read")
 	}
 	return material(kind, a.String(2), k)
+}
+
+// spkiPublic reads an SPKI; that of a compressed point, which x509 does not take, as well.
+func spkiPublic(b []byte) (any, error) {
+	k, err := x509.ParsePKIXPublicKey(b)
+	if err == nil {
+		return k, nil
+	}
+	var spki struct {
+		Algorithm struct{ Name, Curve asn1.ObjectIdentifier }
+		Point     asn1.BitString
+	}
+	if rest, aerr := asn1.Unmarshal(b, &spki); aerr != nil || len(rest) > 0 || !spki.Algorithm.Name.Equal([]int{1, 2, 840, 10045, 2, 1}) {
+		return nil, err
+	}
+	for name, id := range map[string]asn1.ObjectIdentifier{
+		"P-256": {1, 2, 840, 10045, 3, 1, 7}, "P-384": {1, 3, 132, 0, 34}, "P-521": {1, 3, 132, 0, 35},
+	} {
+		if spki.Algorithm.Curve.Equal(id) {
+			return rawPublic("EC", name, spki.Point.RightAlign())
+		}
+	}
+	return nil, err
 }
 
 func rawPublic(kind, curve string, b []byte) (any, error) {

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/htmlindex"
 	"golang.org/x/text/transform"
 
@@ -137,8 +138,9 @@ func decode(name string, b []byte, fatal, ignoreBOM, last bool) (text string, re
 		if err != nil {
 			return "", nil, bridge.Throw("RangeError", "there is no encoding of the name "+name)
 		}
-		text, rest, err = decodeLegacy(e, name, b, last)
-		if err != nil {
+		if c, ok := e.(*charmap.Charmap); ok {
+			text = decodeBytes(c, b)
+		} else if text, rest, err = decodeLegacy(e, name, b, last); err != nil {
 			return "", nil, err
 		}
 		wrong = strings.ContainsRune(text, utf8.RuneError)
@@ -147,6 +149,21 @@ func decode(name string, b []byte, fatal, ignoreBOM, last bool) (text string, re
 		return "", nil, bridge.Throw("TypeError", "the bytes are not valid "+name)
 	}
 	return text, rest, nil
+}
+
+// decodeBytes decodes an encoding of single bytes. Where x/text has nothing for one of the upper control characters, the
+// standard has itself.
+func decodeBytes(c *charmap.Charmap, b []byte) string {
+	var out strings.Builder
+	out.Grow(len(b))
+	for _, x := range b {
+		r := c.DecodeByte(x)
+		if r == utf8.RuneError && x >= 0x80 && x < 0xa0 {
+			r = rune(x)
+		}
+		out.WriteRune(r)
+	}
+	return out.String()
 }
 
 // decodeLegacy decodes with x/text, which puts U+FFFD where something is wrong. What it could not finish is the rest; of

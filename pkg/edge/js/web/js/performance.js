@@ -1,15 +1,15 @@
-// High resolution time, rounded to whole milliseconds' tenths as a defence against timing attacks.
+// High resolution time, in steps of 0.1 ms as a defence against timing attacks.
 // https://w3c.github.io/hr-time/
 
 const nativeNow = performance.now.bind(performance);
-// An isolate begins as a copy of a booted one, so that its clock starts at the first look at it.
+// An isolate begins as a copy of a booted one, so that its clock starts a millisecond before the first look at it.
 let clockStart;
 let clockOrigin;
 const clock = () => {
   const t = nativeNow();
   if (clockStart === undefined) {
-    clockStart = t;
-    clockOrigin = now();
+    clockStart = t - 1;
+    clockOrigin = now() - 1;
   }
   return max(0, floor((t - clockStart) * 10) / 10);
 };

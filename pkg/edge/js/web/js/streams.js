@@ -7,6 +7,9 @@ const { ReadableStream, WritableStream, TransformStream, ReadableByteStreamContr
   for (let i = 0; i < names.length; i++) define(names[i], streams[names[i]]);
 }
 
+// Their asynchronous iterator is no heir of the engine's, as it would be in the standard.
+setPrototypeOf(getPrototypeOf(new ReadableStream().values()), getPrototypeOf(getPrototypeOf(async function* () {}).prototype));
+
 const getReader = call(ReadableStream.prototype.getReader);
 const readerRead = call(streams.ReadableStreamDefaultReader.prototype.read);
 const readerCancel = call(streams.ReadableStreamDefaultReader.prototype.cancel);

@@ -102,6 +102,7 @@ const generate = (a, extractable, usages) => {
     shown.publicExponent = a.publicExponent;
     shown.hash = a.hash;
   }
+  if (a.publicExponent !== undefined && !isF4(a.publicExponent)) throw operationError('The public exponent of an RSA key is 65537');
   const mine = keep(usages, halves[1]);
   if (mine.length === 0) throw domError('SyntaxError', 'The private key has no usage');
   const pair = generatePair(
@@ -114,6 +115,12 @@ const generate = (a, extractable, usages) => {
     publicKey: newKey('public', shown, true, keep(usages, halves[0]), pair[1]),
     privateKey: newKey('private', shown, extractable, mine, pair[0]),
   };
+};
+
+const isF4 = (e) => {
+  let n = 0;
+  for (let i = 0; i < typedLength(e); i++) n = n * 256 + e[i];
+  return n === 65537;
 };
 
 // wrapping normalises for wrapKey or unwrapKey, falling back to encrypt or decrypt as the specification has it.
