@@ -54,13 +54,6 @@ func (x *exchange) begin(c *guest.Call, features uint32, limit int64) {
 // close lets go of what belongs to the caller.
 func (x *exchange) close() { *x = exchange{} }
 
-// dropped takes back what was said of an answer that will not come.
-func (x *exchange) dropped() {
-	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Cache-Control", "Etag", "Last-Modified", "Location", "Set-Cookie"} {
-		x.w.Header().Del(name)
-	}
-}
-
 func (x *exchange) has(feature uint32) bool { return x.features&feature != 0 }
 
 // own returns the request to be changed: a copy, since the caller's is the caller's.

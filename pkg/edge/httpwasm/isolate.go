@@ -110,9 +110,6 @@ func (s *isolate) Serve(ctx context.Context, c *guest.Call) (func(context.Contex
 	defer s.end()
 	s.x.begin(c, s.base, s.p.limits.Memory)
 	err := s.exchange(c)
-	if err != nil && !s.x.sent {
-		s.x.dropped()
-	}
 	s.x.close()
 	return nil, err
 }
