@@ -136,13 +136,7 @@ func (g cgroups) removeOnce() error {
 	var errs []error
 	for _, root := range roots {
 		top := filepath.Join(root, g.parent)
-		var all []string
-		entries, _ := os.ReadDir(top)
-		for _, e := range entries {
-			if e.IsDir() {
-				all = append(all, filepath.Join(top, e.Name()))
-			}
-		}
+		all := below(top)
 		for _, d := range append(all, top) {
 			for _, pid := range pidsIn(filepath.Join(d, "cgroup.procs")) {
 				_ = syscall.Kill(pid, syscall.SIGKILL)

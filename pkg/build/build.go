@@ -1,0 +1,215 @@
+//go:build linux
+
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/containerd/platforms"
+	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/session"
+	"github.com/moby/buildkit/session/secrets/secretsprovider"
+	"github.com/tonistiigi/fsutil"
+
+	"github.com/pandabox/pandabox/pkg/build/plan"
+	"github.com/pandabox/pandabox/pkg/model"
+)
+
+// Request is one build.
+type Request struct {
+	ID      string // unique: the build's control group and image are named by it
+	Org     string // builds of different orgs take turns
+	Dir     string // the source
+	Plan    *plan.Plan
+	Target  string            // a stage; "": the last
+	Args    map[string]string // build arguments: in the image's history, so no secrets
+	Secrets map[string][]byte // for RUN --mount=type=secret,id=NAME; in no layer, and masked in the log
+	NoCache bool
+
+	Log    func(Line) // one line of the build's log, from one goroutine
+	Output io.Writer  // of a static site: its files, as a tar archive; the result has no image then
+}
+
+// Line is a line of a build's log.
+type Line struct {
+	At   time.Time `json:"at"`
+	Step string    `json:"step,omitempty"` // "[build 3/6]": the step it belongs to
+	Text string    `json:"text"`
+}
+
+// Result is what a build made.
+type Result struct {
+	Image  model.Image // with its digest; zero for a static site
+	Steps  int         // that the Dockerfile has
+	Cached int         // of them, taken from the cache
+	Took   time.Duration
+}
+
+var idForm = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+
+// Build builds, once it is this build's turn. What is wrong with the source is a *model.Error with the last lines of the
+// failing step; when ctx ends, every process of the build is killed before Build returns.
+func (b *Builder) Build(ctx context.Context, r Request) (*Result, error) {
+	if !idForm.MatchString(r.ID) {
+		return nil, model.Invalid("%q is not the id of a build", r.ID)
+	}
+	log := newLog(r, b.cfg.LogMax)
+	leave, err := b.queue.enter(ctx, r.Org, func(n int) { log.say("", fmt.Sprintf("waiting for %d other builds", n)) })
+	if err != nil {
+		return nil, canceled(err)
+	}
+	defer leave()
+	c, done, err := b.use(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	began := time.Now()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	timer := time.AfterFunc(b.cfg.Deadline, func() {
+		end(model.Errorf(model.KindTimeout, "the build took longer than %s", b.cfg.Deadline).WithHint("make it do less, or raise [build] timeout"))
+	})
+	defer timer.Stop()
+	watched := make(chan struct{})
+	go func() { defer close(watched); b.watchDisk(ctx, end) }()
+	defer func() { end(nil); <-watched }()
+	stop := context.AfterFunc(ctx, func() { _ = b.cfg.Host.KillBuilds(context.WithoutCancel(ctx)) })
+	err = b.solve(ctx, c, r, log)
+	if stop() {
+		return b.finish(ctx, r, log, began, err)
+	}
+	if kerr := b.cfg.Host.KillBuilds(context.WithoutCancel(ctx)); kerr != nil {
+		return nil, errors.Join(canceled(context.Cause(ctx)), kerr)
+	}
+	return nil, canceled(context.Cause(ctx))
+}
+
+func (b *Builder) finish(ctx context.Context, r Request, log *buildLog, began time.Time, err error) (*Result, error) {
+	if err != nil {
+		return nil, log.failure(err)
+	}
+	out := &Result{Steps: log.steps, Cached: log.cached}
+	if r.Output == nil {
+		if out.Image, err = b.cfg.Host.AdoptImage(ctx, ImageName(r.ID)); err != nil {
+			return nil, err
+		}
+	}
+	out.Took = time.Since(began)
+	return out, nil
+}
+
+// solve hands the build to BuildKit and reads its progress.
+func (b *Builder) solve(ctx context.Context, c *client.Client, r Request, log *buildLog) error {
+	source, err := fsutil.NewFS(r.Dir)
+	if err != nil {
+		return fmt.Errorf("opening the source: %w", err)
+	}
+	dir, err := r.recipe(filepath.Join(b.cfg.DataDir, "build"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	recipe, err := fsutil.NewFS(dir)
+	if err != nil {
+		return fmt.Errorf("opening the Dockerfile: %w", err)
+	}
+	opt := client.SolveOpt{
+		Frontend: "dockerfile.v0",
+		FrontendAttrs: map[string]string{
+			"filename": recipeName, "cmdline": "builtin", "image-resolve-mode": "local", "platform": platforms.Format(platforms.DefaultSpec()),
+		},
+		LocalMounts: map[string]fsutil.FS{"context": source, "dockerfile": recipe},
+		Session:     []session.Attachable{secretsprovider.FromMap(r.Secrets)},
+		SharedKey:   r.Dir,
+	}
+	for k, v := range r.Args {
+		opt.FrontendAttrs["build-arg:"+k] = v
+	}
+	if r.Target != "" && r.Output == nil {
+		opt.FrontendAttrs["target"] = r.Target
+	}
+	if r.NoCache {
+		opt.FrontendAttrs["no-cache"] = ""
+	}
+	if r.Output != nil {
+		opt.Exports = []client.ExportEntry{{Type: client.ExporterTar, Output: func(map[string]string) (io.WriteCloser, error) { return nopCloser{r.Output}, nil }}}
+	} else {
+		opt.Exports = []client.ExportEntry{{Type: client.ExporterImage, Attrs: map[string]string{
+			"name": ImageName(r.ID), "store": "true", "unpack": "true", "compression": "zstd", "oci-mediatypes": "true",
+		}}}
+	}
+	status := make(chan *client.SolveStatus)
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for s := range status {
+			log.take(s)
+		}
+	}()
+	_, err = c.Solve(ctx, nil, opt, status)
+	<-read
+	return err
+}
+
+// recipeName is what the Dockerfile is called on its way to BuildKit.
+const recipeName = "Dockerfile"
+
+// recipe writes the Dockerfile, and the list of what it leaves out where it has one of its own, into a new folder below
+// dir.
+func (r *Request) recipe(dir string) (string, error) {
+	out, err := os.MkdirTemp(dir, "recipe-")
+	if err != nil {
+		return "", fmt.Errorf("writing the Dockerfile: %w", err)
+	}
+	text := r.Plan.Dockerfile
+	if r.Output != nil {
+		text += "\nFROM scratch AS pandabox-output\nCOPY --from=" + lastStage(text) + " " + r.Plan.Output + "/ /\n"
+	}
+	err = os.WriteFile(filepath.Join(out, recipeName), []byte(text), 0o600)
+	if ignore, rerr := os.ReadFile(filepath.Join(r.Dir, r.Plan.File+".dockerignore")); r.Plan.File != "" && rerr == nil && err == nil {
+		err = os.WriteFile(filepath.Join(out, recipeName+".dockerignore"), ignore, 0o600)
+	}
+	if err != nil {
+		return "", errors.Join(fmt.Errorf("writing the Dockerfile: %w", err), os.RemoveAll(out))
+	}
+	return out, nil
+}
+
+// ImageName is what a build's image is called in the store of images.
+func ImageName(id string) string { return "pandabox.local/build:" + id }
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
+
+// lastStage names the last stage of a Dockerfile written by pkg/build/plan.
+func lastStage(text string) string {
+	name := ""
+	for row := range strings.Lines(text) {
+		if words := strings.Fields(row); len(words) == 4 && words[0] == "FROM" && words[2] == "AS" {
+			name = words[3]
+		}
+	}
+	return name
+}
+
+// canceled is how the end of a context is told.
+func canceled(cause error) error {
+	var e *model.Error
+	if errors.As(cause, &e) {
+		return e
+	}
+	if errors.Is(cause, context.DeadlineExceeded) {
+		return model.Errorf(model.KindTimeout, "the build took too long").Wrap(cause)
+	}
+	return model.Errorf(model.KindCanceled, "the build was canceled").Wrap(cause)
+}

@@ -1,0 +1,165 @@
+//go:build linux
+
+// Package build makes images of source code with BuildKit.
+//
+// BuildKit runs as a child of the daemon, started by the first build and stopped when there has been none for a while.
+// It works in pandabox's own containerd, so that what it builds runs without being exported and imported, and its
+// containers have a network and a control group of their own, so that builds cannot hurt what serves.
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	"golang.org/x/sys/unix"
+
+	"github.com/pandabox/pandabox/pkg/model"
+)
+
+// Builder builds. Its methods may be called from any goroutine.
+type Builder struct {
+	cfg      Config
+	queue    *queue
+	networks *networks
+
+	mu     sync.Mutex // guards what follows
+	child  *buildkit  // nil while BuildKit is stopped
+	users  int        // builds that use the child
+	idle   *time.Timer
+	closed bool
+}
+
+// New prepares a Builder; BuildKit is not started. What an earlier daemon left of its builds is ended.
+func New(ctx context.Context, c Config) (*Builder, error) {
+	c = c.filled()
+	if err := os.MkdirAll(filepath.Join(c.DataDir, "build"), 0o700); err != nil {
+		return nil, fmt.Errorf("making the builder's directory: %w", err)
+	}
+	if err := c.Host.KillBuilds(ctx); err != nil {
+		return nil, fmt.Errorf("ending the builds of an earlier daemon: %w", err)
+	}
+	n, err := serveNetworks(ctx, c.networkSocket(), c.Host)
+	if err != nil {
+		return nil, err
+	}
+	return &Builder{cfg: c, queue: newQueue(1), networks: n}, nil
+}
+
+// Close ends the builds under way and BuildKit.
+func (b *Builder) Close(ctx context.Context) error {
+	b.mu.Lock()
+	b.closed = true
+	if b.idle != nil {
+		b.idle.Stop()
+	}
+	child := b.child
+	b.child = nil
+	b.mu.Unlock()
+	var err error
+	if child != nil {
+		child.stop()
+		err = b.cfg.Host.KillBuilds(ctx)
+	}
+	b.networks.close()
+	return err
+}
+
+// Running tells whether BuildKit runs.
+func (b *Builder) Running() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.child != nil && b.child.running()
+}
+
+var errClosed = errors.New("the builder is closed")
+
+// use returns BuildKit's client, starting it where it does not run, and what ends the use.
+func (b *Builder) use(ctx context.Context) (*client.Client, func(), error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, nil, errClosed
+	}
+	if b.idle != nil {
+		b.idle.Stop()
+		b.idle = nil
+	}
+	if b.child != nil && !b.child.running() {
+		b.child.stop()
+		b.child = nil
+	}
+	if b.child == nil {
+		site, err := b.cfg.Host.Site(ctx, b.cfg.Limits)
+		if err != nil {
+			return nil, nil, err
+		}
+		if b.child, err = startBuildkit(ctx, b.cfg, site); err != nil {
+			return nil, nil, err
+		}
+	}
+	b.users++
+	child := b.child
+	return child.client, sync.OnceFunc(func() { b.unuse(child) }), nil
+}
+
+// unuse ends a use; after the last, BuildKit is stopped when nobody wants it for a while.
+func (b *Builder) unuse(child *buildkit) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.users--; b.users > 0 || b.child != child || b.closed {
+		return
+	}
+	b.idle = time.AfterFunc(b.cfg.Idle, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.users == 0 && b.child == child && !b.closed {
+			b.child = nil
+			child.stop()
+		}
+	})
+}
+
+// Prune removes the build cache.
+func (b *Builder) Prune(ctx context.Context) error {
+	c, done, err := b.use(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := c.Prune(ctx, nil, client.PruneAll); err != nil {
+		return fmt.Errorf("removing the build cache: %w", err)
+	}
+	return nil
+}
+
+// watchDisk ends a build when the disk has less than half of what builds leave free: the rest belongs to the apps.
+func (b *Builder) watchDisk(ctx context.Context, end context.CancelCauseFunc) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		var fs unix.Statfs_t
+		if err := unix.Statfs(b.cfg.DataDir, &fs); err != nil {
+			continue
+		}
+		if free := int64(fs.Bavail) * fs.Bsize; free < b.cfg.FreeMin/2 { //nolint:gosec // no disk has 2^63 bytes
+			end(model.Errorf(model.KindNoSpace, "the build filled the disk").WithWhy("%d MB are left", free>>20).
+				WithHint("make room, or remove the build cache: pandabox build prune"))
+			return
+		}
+	}
+}
+
+// terminated tells whether an exit code is that of a process that was killed.
+func terminated(code uint32) bool { return code == 128+uint32(syscall.SIGKILL) }

@@ -1,0 +1,216 @@
+//go:build linux
+
+package build
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/moby/buildkit/client"
+	gateway "github.com/moby/buildkit/frontend/gateway/pb"
+	"github.com/opencontainers/go-digest"
+	"google.golang.org/grpc/status"
+
+	"github.com/pandabox/pandabox/pkg/model"
+)
+
+const (
+	lastLines = 20      // of a failing step, kept for its error
+	maxLine   = 8 << 10 // bytes; longer ones are cut in two
+	masked    = "•••••" // stands for a secret
+	minSecret = 4       // bytes: shorter values would mask half the log
+)
+
+// buildLog turns BuildKit's progress into lines, masks secrets, and keeps what an error should show.
+type buildLog struct {
+	out    func(Line)
+	mask   *strings.Replacer
+	left   int64
+	steps  int
+	cached int
+	seen   map[digest.Digest]*step
+}
+
+// step is one step of the build.
+type step struct {
+	name    string
+	said    bool // its name was written
+	counted bool
+	partial []byte // what it printed behind the last newline
+	last    []string
+	failed  string
+}
+
+func newLog(r Request, most int64) *buildLog {
+	var pairs []string
+	for _, v := range r.Secrets {
+		for _, row := range bytes.Split(v, []byte("\n")) {
+			if s := strings.TrimSpace(string(row)); len(s) >= minSecret {
+				pairs = append(pairs, s, masked)
+			}
+		}
+	}
+	l := &buildLog{out: r.Log, mask: strings.NewReplacer(pairs...), left: most, seen: map[digest.Digest]*step{}}
+	if l.out == nil {
+		l.out = func(Line) {}
+	}
+	return l
+}
+
+// say writes one line. What is over the log's bound is dropped, and one line says so.
+func (l *buildLog) say(step, text string) {
+	if l.left <= 0 {
+		return
+	}
+	text = l.mask.Replace(text)
+	if l.left -= int64(len(step) + len(text) + 2); l.left <= 0 {
+		text, step = "the log is full: what the build prints from here on is not kept", ""
+	}
+	l.out(Line{At: time.Now().UTC(), Step: step, Text: text})
+}
+
+// stepForm is how BuildKit names the steps of a Dockerfile: "[build 3/6] RUN go build".
+var stepForm = regexp.MustCompile(`^\[([^\]]*\d+/\d+)\] (.*)$`)
+
+// take reads one report of progress.
+func (l *buildLog) take(s *client.SolveStatus) {
+	for _, v := range s.Vertexes {
+		st := l.step(v.Digest)
+		st.name = v.Name
+		if v.Error != "" {
+			st.failed = v.Error
+		}
+		l.vertex(st, v)
+	}
+	for _, e := range s.Logs {
+		l.printed(l.step(e.Vertex), e.Data)
+	}
+	for _, w := range s.Warnings {
+		l.say("", "warning: "+string(w.Short))
+	}
+}
+
+func (l *buildLog) step(d digest.Digest) *step {
+	st := l.seen[d]
+	if st == nil {
+		st = &step{}
+		l.seen[d] = st
+	}
+	return st
+}
+
+func (l *buildLog) vertex(st *step, v *client.Vertex) {
+	m := stepForm.FindStringSubmatch(v.Name)
+	if v.Started != nil && !st.said && m != nil {
+		st.said = true
+		l.say(m[1], m[2])
+	}
+	if v.Completed == nil || st.counted {
+		return
+	}
+	st.counted = true
+	if len(st.partial) > 0 {
+		l.line(st, string(st.partial))
+		st.partial = nil
+	}
+	if m == nil {
+		return
+	}
+	l.steps++
+	if v.Cached {
+		l.cached++
+		l.say(m[1], "cached")
+	}
+}
+
+// printed takes what a step printed.
+func (l *buildLog) printed(st *step, data []byte) {
+	st.partial = append(st.partial, data...)
+	for {
+		i := bytes.IndexByte(st.partial, '\n')
+		switch {
+		case i >= 0:
+			l.line(st, string(bytes.TrimRight(st.partial[:i], "\r")))
+			st.partial = st.partial[i+1:]
+		case len(st.partial) > maxLine:
+			l.line(st, string(st.partial[:maxLine]))
+			st.partial = st.partial[maxLine:]
+		default:
+			return
+		}
+	}
+}
+
+func (l *buildLog) line(st *step, text string) {
+	if i := strings.LastIndexByte(text, '\r'); i >= 0 { // a progress bar: only its last state
+		text = text[i+1:]
+	}
+	if st.last = append(st.last, text); len(st.last) > lastLines {
+		st.last = st.last[1:]
+	}
+	name := ""
+	if m := stepForm.FindStringSubmatch(st.name); m != nil {
+		name = m[1]
+	}
+	l.say(name, text)
+}
+
+// failure tells what went wrong with a build.
+func (l *buildLog) failure(err error) error {
+	var failed *step
+	for _, st := range l.seen {
+		if st.failed != "" && (failed == nil || len(st.last) > len(failed.last)) {
+			failed = st
+		}
+	}
+	text := l.mask.Replace(plainText(err))
+	var exit *gateway.ExitError
+	switch {
+	case errors.As(err, &exit) && failed != nil:
+		return l.stepFailure(failed, exit.ExitCode, err)
+	case strings.Contains(text, "dockerfile parse error"), strings.Contains(text, "unknown instruction"), strings.Contains(text, "failed to read dockerfile"):
+		return model.Invalid("the Dockerfile cannot be read").WithWhy("%s", text).WithHint("correct it; pandabox build plan shows what is built").Wrap(err)
+	case strings.Contains(text, "failed to resolve source metadata"), strings.Contains(text, "failed to do request"), strings.Contains(text, "no such host"):
+		return model.Errorf(model.KindUnavailable, "a base image is not here and cannot be fetched").WithWhy("%s", text).
+			WithHint("check the name behind FROM and the network; offline, import it first: pandabox images import FILE").Wrap(err)
+	case strings.Contains(text, "no space left on device"):
+		return model.Errorf(model.KindNoSpace, "the build filled the disk").WithWhy("%s", text).WithHint("make room, or remove the build cache: pandabox build prune").Wrap(err)
+	}
+	return model.Invalid("the build failed").WithWhy("%s", text).WithHint("the log has more").Wrap(err)
+}
+
+func (l *buildLog) stepFailure(st *step, code uint32, err error) error {
+	name := st.name
+	if m := stepForm.FindStringSubmatch(name); m != nil {
+		name = m[2]
+	}
+	why := fmt.Sprintf("it ended with code %d", code)
+	hint := "the log has more; try the command on your own machine"
+	if terminated(code) {
+		why, hint = "it was killed, most likely for want of memory", "give builds more: build.memory in the box's configuration"
+	}
+	if n := len(st.last); n > 0 {
+		why += "; last line: " + st.last[n-1]
+	}
+	return model.Invalid("the build failed at: %s", clip(l.mask.Replace(name))).WithWhy("%s", l.mask.Replace(why)).WithHint("%s", hint).Wrap(err)
+}
+
+// plainText is an error without the wrapping of remote calls.
+func plainText(err error) string {
+	text := err.Error()
+	if s, ok := status.FromError(err); ok {
+		text = s.Message()
+	}
+	return strings.TrimPrefix(text, "failed to solve: ")
+}
+
+func clip(s string) string {
+	if len(s) > 200 {
+		return s[:200] + "…"
+	}
+	return s
+}

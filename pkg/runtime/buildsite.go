@@ -1,0 +1,198 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"path"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/containerd/cgroups/v3/cgroup1"
+	"github.com/containerd/cgroups/v3/cgroup2"
+	containerd "github.com/containerd/containerd/v2/client"
+	"github.com/containerd/errdefs"
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/pandabox/pandabox/pkg/model"
+	"github.com/pandabox/pandabox/pkg/runtime/network"
+)
+
+// buildEnv is the environment whose network build containers are on: they reach the internet and no app.
+const buildEnv = "builds"
+
+// buildGroup is where build containers are, below the instance's control group.
+const buildGroup = "builds"
+
+// BuildSite is where build containers run.
+type BuildSite struct {
+	Containerd string // containerd's socket
+	Namespace  string
+	Shim, Runc string // absolute paths
+	RuncRoot   string
+	Cgroup     string // of all build containers together, as runc names it
+	DNS        netip.Addr
+}
+
+// BuildSite returns what a builder needs to know, with the builds' network made and their control group bounded.
+func (r *Runtime) BuildSite(ctx context.Context, l model.Limits) (BuildSite, error) {
+	if _, err := r.begin(ctx); err != nil {
+		return BuildSite{}, err
+	}
+	bridge, err := r.net.EnsureEnvironment(ctx, buildEnv)
+	if err != nil {
+		return BuildSite{}, fmt.Errorf("network of builds: %w", err)
+	}
+	group := path.Join(r.groups.parent, buildGroup)
+	if err := r.groups.bound(group, l); err != nil {
+		return BuildSite{}, fmt.Errorf("control group of builds: %w", err)
+	}
+	return BuildSite{
+		Containerd: r.cfg.socket(), Namespace: namespace, Shim: r.parts.Shim, Runc: r.parts.Runc, RuncRoot: r.cfg.runcRoot(), Cgroup: group, DNS: bridge.Gateway,
+	}, nil
+}
+
+// AttachBuild puts the network namespace of a build container's process on the builds' network.
+func (r *Runtime) AttachBuild(ctx context.Context, name string, pid int) error {
+	_, err := r.net.Attach(ctx, network.AttachRequest{EnvID: buildEnv, Container: name, Pid: pid})
+	return err
+}
+
+// DetachBuild takes it off again. None there is no error.
+func (r *Runtime) DetachBuild(ctx context.Context, name string) error { return r.net.Detach(ctx, name) }
+
+// KillBuilds ends every process of the builds, and removes containers that a builder left.
+func (r *Runtime) KillBuilds(ctx context.Context) error {
+	ctx, err := r.begin(ctx)
+	if err != nil {
+		return err
+	}
+	r.groups.kill(path.Join(r.groups.parent, buildGroup))
+	all, err := r.client.Containers(ctx)
+	if err != nil {
+		return failure(err, "cannot list the containers")
+	}
+	var errs []error
+	for _, c := range all {
+		labels, err := c.Labels(ctx)
+		if err != nil || labels[labelReplica] != "" {
+			continue
+		}
+		errs = append(errs, removeBuild(ctx, c))
+	}
+	return errors.Join(errs...)
+}
+
+func removeBuild(ctx context.Context, c containerd.Container) error {
+	if task, err := c.Task(ctx, nil); err == nil {
+		if _, err := task.Delete(ctx, containerd.WithProcessKill); err != nil && !errdefs.IsNotFound(err) {
+			return fmt.Errorf("ending build container %s: %w", c.ID(), err)
+		}
+	}
+	if err := c.Delete(ctx); err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("removing build container %s: %w", c.ID(), err)
+	}
+	return nil
+}
+
+// AdoptImage makes an image that a builder recorded under a name one of ours, and removes the builder's record.
+func (r *Runtime) AdoptImage(ctx context.Context, name string) (model.Image, error) {
+	ctx, err := r.begin(ctx)
+	if err != nil {
+		return model.Image{}, err
+	}
+	rec, err := r.client.ImageService().Get(ctx, name)
+	if err != nil {
+		return model.Image{}, failure(err, "cannot find the image that was built")
+	}
+	have, err := r.keep(ctx, rec.Target)
+	if err != nil {
+		return model.Image{}, failure(err, "cannot keep the image that was built")
+	}
+	if err := r.client.ImageService().Delete(ctx, name); err != nil && !errdefs.IsNotFound(err) {
+		return model.Image{}, failure(err, "cannot keep the image that was built")
+	}
+	return model.Image{Digest: have.digest, Config: have.model()}, nil
+}
+
+// bound makes a control group and sets its limits.
+func (g cgroups) bound(group string, l model.Limits) error {
+	res := &specs.LinuxResources{CPU: &specs.LinuxCPU{}, Memory: &specs.LinuxMemory{}, Pids: &specs.LinuxPids{}}
+	if l.MilliCPU > 0 {
+		period, quota := uint64(cpuPeriod), int64(max(l.MilliCPU*cpuPeriod/1000, minCPUQuota))
+		res.CPU.Period, res.CPU.Quota = &period, &quota
+	}
+	shares := uint64(128) // an eighth of what apps have, where both want more than there is
+	res.CPU.Shares = &shares
+	if l.Memory > 0 {
+		res.Memory.Limit = &l.Memory
+	}
+	if l.Pids > 0 {
+		res.Pids.Limit = &l.Pids
+	}
+	if g.unified {
+		_, err := cgroup2.NewManager("/sys/fs/cgroup", group, cgroup2.ToResources(res))
+		return err
+	}
+	c, err := cgroup1.New(cgroup1.StaticPath(group), res, cgroup1.WithHierarchy(bounding))
+	if err != nil {
+		return err
+	}
+	return c.Update(res)
+}
+
+// bounding returns the hierarchies of v1 that limits are set in.
+func bounding() ([]cgroup1.Subsystem, error) {
+	all, err := cgroup1.Default()
+	if err != nil {
+		return nil, err
+	}
+	var out []cgroup1.Subsystem
+	for _, s := range all {
+		switch s.Name() {
+		case cgroup1.Memory, cgroup1.Cpu, cgroup1.Pids:
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+// kill ends every process in a control group and those below it, until none is left or killTime has passed.
+func (g cgroups) kill(group string) {
+	roots := []string{"/sys/fs/cgroup"}
+	if !g.unified {
+		roots, _ = filepath.Glob("/sys/fs/cgroup/*")
+	}
+	for end := time.Now().Add(killTime); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		left := 0
+		for _, root := range roots {
+			_ = filepath.WalkDir(filepath.Join(root, group), func(p string, d fs.DirEntry, err error) error {
+				if err == nil && d.Name() == "cgroup.procs" {
+					for _, pid := range pidsIn(p) {
+						left++
+						_ = syscall.Kill(pid, syscall.SIGKILL)
+					}
+				}
+				return nil
+			})
+		}
+		if left == 0 {
+			return
+		}
+	}
+}
+
+// below returns the control groups below one, the deepest first.
+func below(dir string) []string {
+	var out []string
+	_ = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && p != dir {
+			out = append([]string{p}, out...)
+		}
+		return nil
+	})
+	return out
+}
