@@ -54,10 +54,9 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 		return nil, err
 	}
 	h.table.Store(&found)
-	if h.engines, err = newEngines(h.life, cfg); err != nil {
-		return nil, err
-	}
+	h.engines = newEngines(h.life, cfg, h.turns)
 	h.tasks.Go(func() { h.reap(h.life) })
+	h.tasks.Go(h.warm)
 	return h, nil
 }
 
@@ -83,6 +82,15 @@ func (h *Host) Close(ctx context.Context) error {
 		err = errors.Join(err, ferr)
 	}
 	return errors.Join(err, h.engines.close(clean))
+}
+
+// warm starts the engines that functions need, so that the first request after a restart need not wait for them.
+func (h *Host) warm() {
+	for _, f := range *h.table.Load() {
+		if _, err := h.engines.engine(f.spec.Function.Runtime); err != nil {
+			h.cfg.Logger.Error().Err(err).Str("runtime", string(f.spec.Function.Runtime)).Msg("an engine of functions does not start")
+		}
+	}
 }
 
 // find returns a function that is started, nil where there is none.
