@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	_ "embed"
+	"crypto/sha512"
+	"encoding/base64"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,35 +11,53 @@ import (
 	"runtime"
 )
 
-//go:embed peers/workerd/package.json
-var workerdPackage []byte
+// workerdVersion is the peer, as npm has it.
+const workerdVersion = "1.20261117.1"
 
-//go:embed peers/workerd/package-lock.json
-var workerdLock []byte
+// workerdPackage returns the npm package for this machine, and the checksum of its archive as the registry gave it for
+// this version.
+func workerdPackage() (name, integrity string, err error) {
+	switch runtime.GOARCH {
+	case "amd64":
+		return "workerd-linux-64", "gZLA8X11m/luZwn+YA3+mDu61vdxNJzpksP/QZqjydKTQ+VUCulsK5gtn9Bqst1p3KJu2kafQpJ1nDQv4B23jA==", nil
+	case "arm64":
+		return "workerd-linux-arm64", "gxWngFojq41ULKNKb9rpWYvKotN5hT2I/xot+Bpy31cXzrwcTgtDLSMb2t75sW5BJxH7hihFvikgYb577kB3Zg==", nil
+	}
+	return "", "", fmt.Errorf("there is no workerd for %s", runtime.GOARCH)
+}
 
-// workerd returns the program, fetched with npm on first use: the version and its checksums stand in the lock file.
+// workerd returns the program, fetched with npm on first use.
 func (s *setup) workerd(ctx context.Context) (string, error) {
-	if err := need(ctx, "npm", "npm"); err != nil {
+	name, integrity, err := workerdPackage()
+	if err != nil {
 		return "", err
 	}
-	platforms := map[string]string{"amd64": "64", "arm64": "arm64"}
-	dir := filepath.Join(s.cache, fmt.Sprintf("workerd-%.8x", sha256.Sum256(workerdLock)))
-	program := filepath.Join(dir, "node_modules", "@cloudflare", "workerd-linux-"+platforms[runtime.GOARCH], "bin", "workerd")
+	program := filepath.Join(s.cache, "workerd-"+workerdVersion)
 	if _, err := os.Stat(program); err == nil {
 		return program, nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("making workerd's directory: %w", err)
-	}
-	for name, text := range map[string][]byte{"package.json": workerdPackage, "package-lock.json": workerdLock} {
-		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
-			return "", fmt.Errorf("preparing workerd: %w", err)
+	for command, debian := range map[string]string{"npm": "npm", "tar": "tar"} {
+		if err := need(ctx, command, debian); err != nil {
+			return "", err
 		}
 	}
-	cmd := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-	cmd.Dir = dir
+	cmd := exec.CommandContext(ctx, "npm", "pack", "--silent", "--pack-destination", s.dir, "@cloudflare/"+name+"@"+workerdVersion)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("fetching workerd: %w\n%s", err, out)
+	}
+	archive := filepath.Join(s.dir, "cloudflare-"+name+"-"+workerdVersion+".tgz")
+	text, err := os.ReadFile(archive)
+	if err != nil {
+		return "", fmt.Errorf("fetching workerd: %w", err)
+	}
+	if sum := sha512.Sum512(text); base64.StdEncoding.EncodeToString(sum[:]) != integrity {
+		return "", fmt.Errorf("the archive of workerd %s is another than it was", workerdVersion)
+	}
+	if out, err := exec.CommandContext(ctx, "tar", "-xzf", archive, "-C", s.dir, "package/bin/workerd").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("unpacking workerd: %w\n%s", err, out)
+	}
+	if out, err := exec.CommandContext(ctx, "install", "-m", "0755", filepath.Join(s.dir, "package", "bin", "workerd"), program).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("installing workerd: %w\n%s", err, out)
 	}
 	return program, nil
 }
