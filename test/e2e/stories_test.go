@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 //
 //	https [-wait] HOST PATH BODY    GET answers 200 with this body; -wait tries for patience
 //	status CODE HOST PATH           GET answers with this code
+//	soon PATTERN COMMAND...         the command's standard output matches, at once or within patience
 //	kill-daemon                     kill -9 of the daemon, which is then started again
 func TestStories(t *testing.T) {
 	w := start(t)
@@ -83,6 +85,22 @@ func TestStories(t *testing.T) {
 				code, body, err := get(args[1], args[2])
 				if err != nil || (fmt.Sprint(code) == args[0]) == neg {
 					ts.Fatalf("%s%s: %d %q %v", args[1], args[2], code, body, err)
+				}
+			},
+			"soon": func(ts *testscript.TestScript, neg bool, args []string) {
+				if neg || len(args) < 2 {
+					ts.Fatalf("usage: soon PATTERN COMMAND...")
+				}
+				want, err := regexp.Compile("(?m)" + args[0])
+				ts.Check(err)
+				for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+					err := ts.Exec(args[1], args[2:]...)
+					if err == nil && want.MatchString(ts.ReadFile("stdout")) {
+						return
+					}
+					if time.Now().After(deadline) {
+						ts.Fatalf("no match for %s (%v)", args[0], err)
+					}
 				}
 			},
 			"claim-link": func(ts *testscript.TestScript, _ bool, args []string) {
