@@ -28,3 +28,12 @@ self.FileReader = class {
     this.#read(blob.arrayBuffer());
   }
 };
+
+// A MessageChannel is the way tests detach a buffer.
+self.MessageChannel = class {
+  port1 = {
+    postMessage(value, transfer) {
+      structuredClone(value, { transfer });
+    },
+  };
+};

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/simplifiedchinese"
 	"golang.org/x/text/transform"
 
 	"github.com/pandabox/pandabox/pkg/edge/js/bridge"
@@ -134,7 +135,7 @@ func decode(name string, b []byte, fatal, ignoreBOM, last bool) (text string, re
 	case "utf-16le", "utf-16be":
 		text, rest, wrong = decodeUTF16(b, name == "utf-16be", last)
 	default:
-		e, err := htmlindex.Get(name)
+		e, err := legacy(name)
 		if err != nil {
 			return "", nil, bridge.Throw("RangeError", "there is no encoding of the name "+name)
 		}
@@ -149,6 +150,17 @@ func decode(name string, b []byte, fatal, ignoreBOM, last bool) (text string, re
 		return "", nil, bridge.Throw("TypeError", "the bytes are not valid "+name)
 	}
 	return text, rest, nil
+}
+
+// legacy finds the decoder of an encoding: x/text's, but for two that the standard decodes as others.
+func legacy(name string) (encoding.Encoding, error) {
+	switch name {
+	case "gbk":
+		return simplifiedchinese.GB18030, nil
+	case "iso-8859-8-i":
+		return charmap.ISO8859_8, nil
+	}
+	return htmlindex.Get(name)
 }
 
 // decodeBytes decodes an encoding of single bytes. Where x/text has nothing for one of the upper control characters, the

@@ -11,7 +11,7 @@ class AbortSignal extends EventTarget {
   #steps; // of functions, run before the event
   #sources; // of a dependent signal: those it follows
   #dependents;
-  constructor(secret) {
+  constructor(secret = undefined) {
     if (secret !== SECRET) throw illegal();
     super();
   }

@@ -4,7 +4,7 @@ const { randomFill, randomUUID, equalBytes } = host;
 
 class Crypto {
   #subtle;
-  constructor(secret) {
+  constructor(secret = undefined) {
     if (secret !== SECRET) throw illegal();
     this.#subtle = new SubtleCrypto(SECRET);
   }

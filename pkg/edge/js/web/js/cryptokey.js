@@ -10,7 +10,7 @@ const allUsages = ['encrypt', 'decrypt', 'sign', 'verify', 'deriveKey', 'deriveB
 
 class CryptoKey {
   #s;
-  constructor(secret, state) {
+  constructor(secret = undefined, state = undefined) {
     if (secret !== SECRET) throw illegal();
     this.#s = state;
   }

@@ -2,7 +2,7 @@
 
 class Navigator {
   #agent = 'pandabox';
-  constructor(secret) {
+  constructor(secret = undefined) {
     if (secret !== SECRET) throw illegal();
   }
   get userAgent() {

@@ -16,7 +16,7 @@ const clock = () => {
 
 class Performance extends EventTarget {
   #brand;
-  constructor(secret) {
+  constructor(secret = undefined) {
     if (secret !== SECRET) throw illegal();
     super();
   }
@@ -30,6 +30,7 @@ class Performance extends EventTarget {
     return clockOrigin;
   }
   toJSON() {
+    this.#brand;
     return { timeOrigin: this.timeOrigin };
   }
 }
