@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -60,7 +61,7 @@ func TestMigrationsRunOnceInOrder(t *testing.T) {
 		}
 	}
 	// What was there before is kept, whole and private.
-	kept := path + ".schema-1"
+	kept := fmt.Sprintf("%s.schema-%d", path, Schema())
 	if err := Check(kept); err != nil {
 		t.Fatal(err)
 	}

@@ -196,6 +196,23 @@ func TestRecordRemoved(t *testing.T) {
 		})
 		record(t, s, model.WorkloadUpdate{WorkloadID: id, Removed: true})
 	}
+	for _, id := range ids {
+		update(t, s, func(tx *Tx) error {
+			w, err := tx.Workload(id)
+			if err != nil {
+				return err
+			}
+			if err := tx.SetJob(w, model.JobSpec{Name: "nightly", Schedule: "@daily", Path: "/"}, model.JobAdded); err != nil {
+				return err
+			}
+			j, err := tx.JobNamed(id, "nightly")
+			if err != nil {
+				return err
+			}
+			_, err = tx.AddRun(&j, model.JobRun{Due: tx.Now(), State: model.RunPending})
+			return err
+		})
+	}
 	mark(ids[0])
 	if _, err := count(t, s, "app-"+ids[0]); err != nil {
 		t.Error("the app is gone while it still runs in staging")
