@@ -3,6 +3,7 @@ package fuel
 import (
 	"encoding/binary"
 	"fmt"
+	"unicode/utf8"
 )
 
 // assemble writes the new module around the rewritten code.
@@ -254,8 +255,11 @@ func (w *rewriter) nameSection() []byte {
 		n := names.count("names", len(body))
 		b := putU32(nil, uint32(n))
 		for range n {
-			i := names.u32()
-			b = putName(putU32(b, w.shift(i)), names.name())
+			i, name := names.u32(), names.name()
+			if !utf8.ValidString(name) || i >= w.functions() {
+				return nil
+			}
+			b = putName(putU32(b, w.shift(i)), name)
 		}
 		if names.err != nil {
 			return nil

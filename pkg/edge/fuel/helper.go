@@ -38,7 +38,7 @@ func (a *assembler) pay(w *rewriter, count uint32) {
 func (a *assembler) paySize(w *rewriter, size, count uint32) {
 	a.op(opGlobalGet, w.fuelGlobal())
 	a.get(size)
-	a.number(9) // two units a kilobyte: eight for what may be a new page
+	a.number(8) // four units a kilobyte: 4 kB may be a new page
 	a.raw(0x76) // i32.shr_u
 	a.number(weightCall)
 	a.raw(0x6a) // i32.add
@@ -141,6 +141,6 @@ func (w *rewriter) move() []byte {
 
 func (a *assembler) payPiece(w *rewriter, count uint32) {
 	a.op(opGlobalGet, w.fuelGlobal())
-	a.number(piece>>9 + weightCall)
+	a.number(piece>>8 + weightCall)
 	a.pay(w, count)
 }
