@@ -104,8 +104,7 @@ func (a *answer) write(c *call) error {
 
 // pass copies a body from one stream to the other.
 func (a *answer) pass(c *call) error {
-	a.head(c.Writer)
-	c.Writer.WriteHeader(a.status)
+	a.begin(c.Writer)
 	flush := http.NewResponseController(c.Writer)
 	for {
 		b, err := a.relayed.read()
@@ -125,9 +124,11 @@ func (a *answer) pass(c *call) error {
 
 // begin writes the head of a streamed answer.
 func (a *answer) begin(w http.ResponseWriter) {
+	c := http.NewResponseController(w)
+	_ = c.EnableFullDuplex() // the handler may read on while it writes; HTTP/2 always can
 	a.head(w)
 	w.WriteHeader(a.status)
-	_ = http.NewResponseController(w).Flush()
+	_ = c.Flush()
 }
 
 // bodied tells whether the status may have a body.

@@ -22,13 +22,14 @@ import (
 	"github.com/pandabox/pandabox/pkg/edge/js/bridge"
 	"github.com/pandabox/pandabox/pkg/edge/js/engine"
 	"github.com/pandabox/pandabox/pkg/edge/js/qjs"
+	"github.com/pandabox/pandabox/pkg/edge/js/web"
 	"github.com/pandabox/pandabox/pkg/edge/vm"
 )
 
 // Config is what an Engine needs.
 type Config struct {
 	Machine *vm.Machine // one Engine to a Machine
-	Prelude Prelude     // the web platform: web.Source(), web.Functions()
+	Prelude Prelude     // zero: that of package web
 	Dir     string      // keeps snapshots of programs over restarts, readable by the owner only; "" keeps none
 	Logger  *slog.Logger
 }
@@ -54,6 +55,9 @@ type Engine struct {
 func New(ctx context.Context, c Config) (*Engine, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Prelude.Source == "" {
+		c.Prelude = Prelude{Source: web.Source(), Functions: web.Functions()}
 	}
 	e := &Engine{log: c.Logger, prelude: c.Prelude}
 	e.hosts = append(bridged(c.Prelude.Functions), own()...)
@@ -95,7 +99,7 @@ func (e *Engine) Close(ctx context.Context) error {
 const (
 	bootTime   = 30 * time.Second
 	bootMemory = 16 << 20
-	maxStack   = 512 << 10 // of the engine's 1 MiB, bytes
+	maxStack   = 256 << 10 // of the engine's 1 MiB, bytes: native code of deep recursion takes many times that, and the machine ends it
 )
 
 var _ interface {

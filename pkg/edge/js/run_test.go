@@ -12,7 +12,7 @@ import (
 func TestScriptsRun(t *testing.T) {
 	e := jstest.Engine(t, js.Prelude{})
 	for source, want := range map[string]string{
-		"return 1 + 1":                                                                      "2",
+		"return 1 + 1": "2",
 		"await new Promise(r => setTimeout(r, 5)); return 'later'":                          `"later"`,
 		"await env.KV.put('a', 'x'); return [await env.KV.get('a'), await env.KV.get('b')]": `["x",null]`,
 	} {
