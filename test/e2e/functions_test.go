@@ -156,7 +156,7 @@ func TestFunctions(t *testing.T) {
 // loaded returns what is on the disk of loaded functions.
 func (w *world) loaded() []string {
 	w.Helper()
-	all, err := filepath.Glob(filepath.Join(w.box.DataDir, "functions", "*"))
+	all, err := filepath.Glob(filepath.Join(w.box.DataDir, "functions", "[^.]*"))
 	if err != nil {
 		w.Fatal(err)
 	}
