@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -301,7 +302,7 @@ func calls() map[string]struct {
 			return err
 		}},
 		"functions.invoke": {m, func(b *box, ac model.Actor, org string) error {
-			_, err := b.Functions.Invoke(ctx(), ac, Ref{Org: org, App: "api"}, httptest.NewRequest("GET", "/", nil))
+			_, err := b.Functions.Invoke(ctx(), ac, Ref{Org: org, App: "api"}, httptest.NewRequest(http.MethodGet, "/", nil))
 			return err
 		}},
 		"kv.get": {m, func(b *box, ac model.Actor, org string) error {

@@ -329,5 +329,5 @@ func TestABackupHoldsFunctions(t *testing.T) {
 		}
 		return n, c
 	})
-	told(t, Restore(t.Context(), fresh.dir, bytes.NewReader(lie)), model.KindInvalid)
+	_ = told(t, Restore(t.Context(), fresh.dir, bytes.NewReader(lie)), model.KindInvalid)
 }

@@ -360,7 +360,7 @@ func TestFunctionsAreSwappedUnderLoad(t *testing.T) {
 				}
 				body, err := io.ReadAll(res.Body)
 				_ = res.Body.Close()
-				if res.StatusCode != 200 || string(body) != "hello" || err != nil {
+				if res.StatusCode != http.StatusOK || string(body) != "hello" || err != nil {
 					t.Errorf("%d %q %v", res.StatusCode, body, err)
 				}
 				done.Add(1)
@@ -441,7 +441,7 @@ func BenchmarkFunction(b *testing.B) {
 			b.Fatal(err)
 		}
 		res, err := http.ReadResponse(in, nil)
-		if err != nil || res.StatusCode != 200 {
+		if err != nil || res.StatusCode != http.StatusOK {
 			b.Fatal(res, err)
 		}
 		_, _ = io.Copy(io.Discard, res.Body)

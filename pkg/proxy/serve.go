@@ -25,8 +25,8 @@ type exchange struct {
 	reqID   string
 	past    []string // workloads whose middleware has passed the request on
 	plain   bool     // the answer is for a function that passed the request on: it is not compressed
-	status  int   // of the answer; 0 as long as none has been begun
-	bytes   int64 // of answer body
+	status  int      // of the answer; 0 as long as none has been begun
+	bytes   int64    // of answer body
 }
 
 // serve answers one request.
