@@ -19,6 +19,13 @@ import (
 // maxOpen is how many answers a guest may hold at once. Handles are 1 to maxOpen.
 const maxOpen = 16
 
+// Bounds of a request, in bytes: the host holds a copy of it while it is sent.
+const (
+	maxURL     = 64 << 10
+	maxHeaders = 256 << 10
+	maxBody    = 16 << 20
+)
+
 func httpFuncs() []vm.HostFunc {
 	return []vm.HostFunc{
 		fn("fetch", 8, vm.I32, httpFetch),
@@ -55,11 +62,15 @@ func httpFetch(i *vm.Instance, s *State, stack []uint64) {
 		stack[0] = i32(s.code(err))
 		return
 	}
+	answer.Request = nil // which holds the body that was sent
 	s.open[slot] = answer
 	stack[0] = i32(int64(slot + 1))
 }
 
 func request(i *vm.Instance, stack []uint64) (*http.Request, error) {
+	if uint32(stack[1]) > 64 || uint32(stack[3]) > maxURL || uint32(stack[5]) > maxHeaders || uint32(stack[7]) > maxBody {
+		return nil, fmt.Errorf("a request may have a URL of %d kB, headers of %d kB and a body of %d MB", maxURL>>10, maxHeaders>>10, maxBody>>20)
+	}
 	method, url := string(Read(i, stack[0], stack[1])), string(Read(i, stack[2], stack[3]))
 	body := bytes.Clone(Read(i, stack[6], stack[7])) // the transport may still send when the guest goes on
 	r, err := http.NewRequestWithContext(i.Context(), method, url, bytes.NewReader(body))

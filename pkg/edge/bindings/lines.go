@@ -43,27 +43,25 @@ func (l *Lines) Write(p []byte) (int, error) {
 		return n, nil
 	}
 	for len(p) > 0 {
-		at := bytes.IndexByte(p, '\n')
-		if at < 0 {
-			at = min(len(p), maxLine-len(l.rest))
-			l.rest = append(l.rest, p[:at]...)
-			if p = p[at:]; len(l.rest) >= maxLine {
-				l.send(nil)
-			}
-			continue
+		room := maxLine - len(l.rest)
+		at := bytes.IndexByte(p[:min(len(p), room+1)], '\n') // a search of all of p for each piece would never end
+		switch {
+		case at >= 0:
+			l.send(p[:at])
+			p = p[at+1:]
+		case len(p) > room:
+			l.send(p[:room])
+			p = p[room:]
+		default:
+			l.rest = append(l.rest, p...)
+			p = nil
 		}
-		l.send(p[:at])
-		p = p[at+1:]
 	}
 	return n, nil
 }
 
 func (l *Lines) send(end []byte) {
 	l.rest = append(l.rest, end...)
-	for len(l.rest) > maxLine {
-		l.world.Log(l.Stream, string(l.rest[:maxLine]))
-		l.rest = append(l.rest[:0], l.rest[maxLine:]...)
-	}
 	l.world.Log(l.Stream, string(bytes.TrimSuffix(l.rest, []byte("\r"))))
 	l.rest = l.rest[:0]
 }

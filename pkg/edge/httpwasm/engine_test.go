@@ -213,6 +213,7 @@ func TestWrongGuestsAreEnded(t *testing.T) {
 		"/x": "the guest named 100 bytes at 0xfffa of a memory of 65536",
 		"/y": "the guest named 4294967295 bytes",
 		"/b": "line break",
+		"/d": "more than 256 kB of headers",
 		"/u": "unreachable",
 		"/s": guest.ErrCPU.Error(),
 		"/v": "the status cannot become 404",

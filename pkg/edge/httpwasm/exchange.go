@@ -34,6 +34,7 @@ type exchange struct {
 	features uint32
 	after    bool // the next handler has been called
 	stack    [2]uint64
+	headers  int // bytes of headers that the guest set
 
 	status  int  // 0: none set, which is 200
 	sent    bool // the head of the answer is on its way

@@ -23,6 +23,12 @@ const (
 	responseTrailer
 )
 
+// What a guest may set as headers in one request, in bytes, and what one costs beside its text.
+const (
+	maxHeaders = 256 << 10
+	perHeader  = 64
+)
+
 // fields is one set of headers as a guest sees it. Trailers of the answer are kept as net/http wants them: among the
 // headers, with a prefix.
 type fields struct {
@@ -157,6 +163,9 @@ func putHeader(i *vm.Instance, stack []uint64, add bool) {
 	b := bindings.Read(i, stack[3], stack[4])
 	if bytes.ContainsAny(b, "\r\n\x00") {
 		i.Fail(fmt.Errorf("the value of header %s has a line break in it", key))
+	}
+	if f.x.headers += len(key) + len(b) + perHeader; f.x.headers > maxHeaders {
+		i.Fail(fmt.Errorf("the guest set more than %d kB of headers", maxHeaders>>10))
 	}
 	value := i.State.(*isolate).words.text(b)
 	if f.kind == requestHeader && key == "Host" {

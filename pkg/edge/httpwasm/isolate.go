@@ -140,6 +140,9 @@ func (s *isolate) exchange(c *guest.Call) error {
 }
 
 func (s *isolate) finish() error {
+	if s.x.sent && s.x.held == nil {
+		return nil
+	}
 	s.vm.Pause()
 	err := s.x.finish()
 	s.vm.Resume()

@@ -12,6 +12,12 @@ import (
 	"github.com/pandabox/pandabox/pkg/edge/vm"
 )
 
+// Bounds of what a guest sets, in bytes.
+const (
+	maxMethod = 64
+	maxURI    = 64 << 10
+)
+
 // during returns the exchange under way. A guest that asks for it while it starts, or in a job, is ended.
 func during(i *vm.Instance) *exchange {
 	x := &i.State.(*isolate).x
@@ -52,8 +58,8 @@ func getMethod(i *vm.Instance, stack []uint64) {
 // setMethod: method, method_len.
 func setMethod(i *vm.Instance, stack []uint64) {
 	x := before(i, "the method")
-	method := string(bindings.Read(i, stack[0], stack[1]))
-	if !token(method) {
+	method := string(bindings.Read(i, stack[0], min(stack[1]&0xffff_ffff, maxMethod+1)))
+	if len(method) > maxMethod || !token(method) {
 		i.Fail(fmt.Errorf("%q is not a method", method))
 	}
 	x.own().Method = method
@@ -83,13 +89,13 @@ func getURI(i *vm.Instance, stack []uint64) {
 // setURI: uri, uri_len.
 func setURI(i *vm.Instance, stack []uint64) {
 	x := before(i, "the URI")
-	uri := string(bindings.Read(i, stack[0], stack[1]))
+	uri := string(bindings.Read(i, stack[0], min(stack[1]&0xffff_ffff, maxURI+1)))
 	if uri == "" {
 		uri = "/"
 	}
 	u, err := url.ParseRequestURI(uri)
-	if err != nil || u.Host != "" || u.Path == "" {
-		i.Fail(fmt.Errorf("%q is not a path with a query", uri))
+	if err != nil || len(uri) > maxURI || u.Host != "" || u.Path == "" {
+		i.Fail(fmt.Errorf("%.200q is not a path with a query", uri))
 	}
 	r := x.own()
 	r.RequestURI = uri

@@ -70,6 +70,11 @@
     ;; x: outside of its memory; y: so with a length that wraps around
     (if (i32.eq (local.get $what) (i32.const 120)) (then (call $say (i32.const 65530) (i32.const 100))))
     (if (i32.eq (local.get $what) (i32.const 121)) (then (call $say (i32.const 100) (i32.const -1))))
+    ;; d: headers without end
+    (if (i32.eq (local.get $what) (i32.const 100)) (then
+      (loop $flood
+        (call $add_header_value (i32.const 1) (i32.const 3) (i32.const 6) (i32.const 9) (i32.const 5))
+        (br $flood))))
     ;; u: unreachable; s: spins
     (if (i32.eq (local.get $what) (i32.const 117)) (then (unreachable)))
     (if (i32.eq (local.get $what) (i32.const 115)) (then (loop $spin (br $spin))))
