@@ -111,7 +111,7 @@ func invocation(ctx context.Context, header string, body io.Reader) (*http.Reque
 	for name, values := range v.Headers {
 		for _, value := range values {
 			if strings.EqualFold(name, "Host") {
-				r.Host = value
+				r.Host, r.URL.Scheme, r.URL.Host = value, "https", value // as a box is asked
 				continue
 			}
 			r.Header.Add(name, value)

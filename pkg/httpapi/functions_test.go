@@ -111,7 +111,7 @@ func TestStoryOfAFunction(t *testing.T) {
 		w.Header().Add("X-Two", "ä")
 		w.Header().Add("X-Two", "b")
 		w.WriteHeader(http.StatusTeapot)
-		_, _ = fmt.Fprintf(w, "%s %s %s %s %q %s %v", r.Method, r.RequestURI, r.URL.Query().Get("name"), r.Host, r.Header.Values("X-One"), body, err)
+		_, _ = fmt.Fprintf(w, "%s %s %s %s %s %q %s %v", r.Method, r.RequestURI, r.URL.Query().Get("name"), r.Host, r.URL.Scheme, r.Header.Values("X-One"), body, err)
 	}
 	for over, c := range map[string]*client.Client{"tls": c, "socket": b.root()} {
 		res, err := c.Invoke(ctx, hello, api.Invocation{
@@ -122,7 +122,7 @@ func TestStoryOfAFunction(t *testing.T) {
 		}
 		got, err := io.ReadAll(res.Body)
 		_ = res.Body.Close()
-		if want := `PUT /greet?name=A%20da A da a.example.com ["1" "2"] hello <nil>`; err != nil || string(got) != want || res.StatusCode != http.StatusTeapot || fmt.Sprint(res.Header.Values("X-Two")) != "[ä b]" {
+		if want := `PUT /greet?name=A%20da A da a.example.com https ["1" "2"] hello <nil>`; err != nil || string(got) != want || res.StatusCode != http.StatusTeapot || fmt.Sprint(res.Header.Values("X-Two")) != "[ä b]" {
 			t.Errorf("%s: got %d %q %v %v", over, res.StatusCode, got, res.Header, err)
 		}
 		res, err = c.Invoke(ctx, hello, api.Invocation{}, nil)
@@ -131,7 +131,7 @@ func TestStoryOfAFunction(t *testing.T) {
 		}
 		got, _ = io.ReadAll(res.Body)
 		_ = res.Body.Close()
-		if want := `GET /  hello.box.test []  <nil>`; string(got) != want {
+		if want := `GET /  hello.box.test https []  <nil>`; string(got) != want {
 			t.Errorf("%s: got %q", over, got)
 		}
 	}
