@@ -179,7 +179,7 @@ func TestErrorsNameThePlace(t *testing.T) {
 func TestPartsOfNodeAreRefused(t *testing.T) {
 	for module, hint := range map[string]string{
 		"fs": "env.KV", "node:fs/promises": "env.KV", "node:crypto": "crypto.subtle", "http": "fetch", "node:sqlite": "web or worker",
-		"path": "path-browserify", "node:ffi": "docs/functions-js.md", "cloudflare:workers": "second argument",
+		"path": "path-browserify", "node:ffi": "docs/functions-apis.md", "cloudflare:workers": "second argument",
 	} {
 		m := refusal(t, map[string]string{"index.js": "\nimport * as x from '" + module + "'\nexport default { fetch() { return x } }\n"}, Options{})
 		if !strings.HasPrefix(m.What, "index.js:2:20: ") || !strings.Contains(m.What, module) || !strings.Contains(m.Hint, hint) {

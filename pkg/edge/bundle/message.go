@@ -96,7 +96,7 @@ func missing(name string) (text, hint string) {
 	}
 	switch {
 	case strings.HasPrefix(name, "node:"):
-		return fmt.Sprintf("%q is a part of Node.js, which functions do not have", name), "use the web platform's way; see docs/functions-js.md"
+		return fmt.Sprintf("%q is a part of Node.js, which functions do not have", name), "use the web platform's way; see docs/functions-apis.md"
 	case strings.HasPrefix(name, "."), strings.HasPrefix(name, "/"):
 		return fmt.Sprintf("there is no file %q", name), "correct the path of the import"
 	case strings.Contains(name, "://"):

@@ -14,7 +14,7 @@ export default {
     return new Response("not found\n", { status: 404 });
   },
 
-  // Jobs come here: pandabox job add NAME --schedule "0 3 * * *" --function
+  // Jobs come here: pandabox job add nightly "0 3 * * *" --scheduled
   async scheduled(event, env, ctx) {
     console.log("job", event.job, "due", new Date(event.scheduledTime).toISOString());
   },

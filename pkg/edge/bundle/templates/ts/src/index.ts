@@ -15,7 +15,7 @@ export default {
     return new Response("not found\n", { status: 404 });
   },
 
-  // Jobs come here.
+  // Jobs come here: pandabox job add nightly "0 3 * * *" --scheduled
   async scheduled(event: ScheduledEvent, env: Env, ctx: ExecutionContext): Promise<void> {
     console.log("job", event.job, "due", new Date(event.scheduledTime).toISOString());
   },
