@@ -24,7 +24,11 @@ func (sh *shell) releases() *cobra.Command {
 			}
 			now := time.Now()
 			return list(&sh.output, l.Items, "no release yet", []string{"RELEASE", "STATE", "WHAT", "BY", "MADE"}, func(t *table, r api.Release) {
-				t.add(number(r.Number), releaseState(r), r.Description, r.CreatedBy, ago(now, r.CreatedAt))
+				what := r.Description
+				if r.Function != nil {
+					what += ", " + size(r.Function.Size)
+				}
+				t.add(number(r.Number), releaseState(r), what, r.CreatedBy, ago(now, r.CreatedAt))
 				t.paint(1, sh.outStyle().state)
 			})
 		},

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"bufio"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,9 +14,9 @@ import (
 var defaultExport = regexp.MustCompile(`^\s*(export\s+default\b|export\s*\{.*\bdefault\b|module\.exports\s*=|exports\.default\s*=)`)
 
 // detect makes the manifest one of a function where nobody said what runs in the folder and its main file looks like
-// one: JavaScript or TypeScript with a default export, and no Dockerfile.
+// one: JavaScript or TypeScript with a default export, no Dockerfile, and no server of package.json's.
 func (m *Manifest) detect(dir string) {
-	if m.saysWhat || isThere(dir, "Dockerfile") {
+	if m.saysWhat || isThere(dir, "Dockerfile") || startsItself(dir) {
 		return
 	}
 	for _, below := range []string{"src", ""} {
@@ -56,6 +57,20 @@ func (m *Manifest) each(change func(*Settings)) {
 		change(&s)
 		m.envs[env] = s
 	}
+}
+
+// startsItself tells whether package.json says how to start the folder as a server of its own.
+func startsItself(dir string) bool {
+	text, err := os.ReadFile(filepath.Join(dir, "package.json"))
+	if err != nil {
+		return false
+	}
+	var pkg struct{ Scripts struct{ Start string } }
+	if err := json.Unmarshal(text, &pkg); err != nil {
+		return false // the bundler says what is wrong with it
+	}
+	start := pkg.Scripts.Start
+	return start != "" && !strings.Contains(start, "wrangler") && !strings.Contains(start, "pandabox")
 }
 
 func isThere(dir, name string) bool {

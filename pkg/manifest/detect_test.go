@@ -27,6 +27,9 @@ func TestDetect(t *testing.T) {
 		"with a Procfile":        {map[string]string{"index.js": worker, ProcfileName: "web: node index.js\n"}, ""},
 		"with an image":          {map[string]string{"index.js": worker, FileName: "image = \"x:1\"\n"}, ""},
 		"with an image later":    {map[string]string{"index.js": worker, FileName: "[env.staging]\nimage = \"x:1\"\n"}, ""},
+		"a server of its own":    {map[string]string{"index.js": worker, "package.json": `{"scripts": {"start": "node index.js"}}`}, ""},
+		"a worker of its own":    {map[string]string{"index.js": worker, "package.json": `{"scripts": {"start": "wrangler dev"}}`}, "index.js"},
+		"a package.json no more": {map[string]string{"index.js": worker, "package.json": `{"scripts": `}, "index.js"},
 		"with a process":         {map[string]string{"index.js": worker, FileName: "[process.web]\nport = 80\n"}, ""},
 		"a web app":              {map[string]string{"index.js": worker, FileName: "kind = \"web\"\n"}, ""},
 	} {
