@@ -51,7 +51,12 @@ func (i *Instance) Func(name string) *Func {
 	if !ok {
 		return nil
 	}
-	f := &Func{i: i, name: name, own: newStack(i.mod.ExportedFunction(name)), params: len(sig.Params), results: len(sig.Results)}
+	own := i.stacks[name]
+	if own == nil {
+		own = newStack(i.mod.ExportedFunction(name))
+		i.stacks[name] = own
+	}
+	f := &Func{i: i, name: name, own: own, params: len(sig.Params), results: len(sig.Results)}
 	i.funcs[name] = f
 	return f
 }

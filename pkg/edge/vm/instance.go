@@ -35,18 +35,26 @@ type Instance struct {
 	// State belongs to the owner: what host functions work with.
 	State any
 
+	*body
 	module  *Module
-	mod     api.Module
-	mem     api.Memory // nil: it has none
-	memory  *memory
-	globals []api.MutableGlobal
-	origin  *Snapshot // what Reset goes back to
 	funcs   map[string]*Func
 	running *stack // what runs, or called the host
 	call    callContext
 	meter   meter
 	stopped error // why the host ended the guest
-	broken  bool
+	broken  bool  // it can only be closed
+	closed  bool
+}
+
+// body is what may outlive an instance, to be that of another one.
+type body struct {
+	mod     api.Module
+	mem     api.Memory // nil: it has none
+	memory  *memory
+	globals []api.MutableGlobal
+	origin  *Snapshot // what Reset goes back to
+	stacks  map[string]*stack
+	wasi    *wasi
 }
 
 // What a start function may use.
@@ -58,11 +66,17 @@ const (
 // Instantiate makes an instance. Nothing of the guest has run but its start function, where it has one and does not begin
 // with a snapshot: _initialize and _start are the caller's to call.
 func (m *Module) Instantiate(ctx context.Context, o Options) (*Instance, error) {
-	if o.MemoryMax == 0 {
-		o.MemoryMax = model.DefaultFunctionMemory
-	}
 	i := &Instance{State: o.State, module: m, funcs: map[string]*Func{}}
 	i.call.i = i
+	if b := m.spare(o); b != nil {
+		i.body = b
+		if err := i.wear(o); err != nil {
+			m.discard(context.WithoutCancel(ctx), b)
+			return nil, fmt.Errorf("starting a WASM module: %w", err)
+		}
+		return i, nil
+	}
+	i.body = &body{stacks: map[string]*stack{}, wasi: newWASI(i, o)}
 	if err := i.open(o); err != nil {
 		return nil, err
 	}
@@ -97,20 +111,26 @@ func (i *Instance) Size() int64 {
 	return int64(i.memory.size)
 }
 
-// Close frees the instance. No call of it is under way.
+// Close frees the instance, or keeps what it is made of for the next one. No call of it is under way.
 func (i *Instance) Close(ctx context.Context) error {
-	if i.mod == nil {
+	if i.closed {
 		return nil
 	}
-	err := i.mod.Close(ctx)
-	i.mod = nil
-	i.broken = true
-	i.module.shared.release(ctx)
-	i.free()
-	if err != nil {
-		return fmt.Errorf("closing a WASM instance: %w", err)
+	keep := !i.broken && i.keepable()
+	i.closed, i.broken = true, true
+	if keep && i.strip() == nil {
+		i.module.machine.keep(ctx, i.module.shared, i.body)
+		return nil
 	}
-	return nil
+	return i.module.discard(ctx, i.body)
+}
+
+// memoryLimit is how many bytes memory may grow to.
+func memoryLimit(o Options) int64 {
+	if o.MemoryMax == 0 {
+		return model.DefaultFunctionMemory
+	}
+	return o.MemoryMax &^ (wasmPage - 1)
 }
 
 // open makes the memory.
@@ -127,14 +147,14 @@ func (i *Instance) open(o Options) error {
 		return fmt.Errorf("starting a WASM module: the snapshot is of another one")
 	}
 	size := int64(origin.header.Memory)
-	if size > o.MemoryMax {
-		return model.Invalid("the WASM module begins with %d MB of memory and may have %d MB", size>>20, o.MemoryMax>>20).
+	if limit := memoryLimit(o); size > limit {
+		return model.Invalid("the WASM module begins with %d MB of memory and may have %d MB", size>>20, limit>>20).
 			WithHint("raise limits.memory").Wrap(guest.ErrMemory)
 	}
 	if err := origin.acquire(); err != nil {
 		return err
 	}
-	memory, err := reserve(o.MemoryMax&^(wasmPage-1), size)
+	memory, err := reserve(memoryLimit(o), size)
 	if err != nil {
 		origin.release()
 		return fmt.Errorf("starting a WASM module: %w", err)
@@ -148,32 +168,19 @@ func (i *Instance) open(o Options) error {
 }
 
 // free undoes open.
-func (i *Instance) free() {
-	if i.memory != nil {
-		i.memory.close()
+func (b *body) free() {
+	if b.memory != nil {
+		b.memory.close()
 	}
-	if i.origin != nil {
-		i.origin.release()
-		i.origin = nil
+	if b.origin != nil {
+		b.origin.release()
+		b.origin = nil
 	}
 }
 
 // link makes the instance in wazero, with the memory there is.
 func (i *Instance) link(ctx context.Context, compiled wazero.CompiledModule, o Options) error {
-	c := wazero.NewModuleConfig().WithName("").WithStartFunctions().WithArgs(o.Args...).
-		WithSysWalltime().WithSysNanotime().WithNanosleep(i.sleep).WithRandSource(i.module.machine.config.Random)
-	for k, v := range o.Env {
-		c = c.WithEnv(k, v)
-	}
-	if o.Stdin != nil {
-		c = c.WithStdin(o.Stdin)
-	}
-	if o.Stdout != nil {
-		c = c.WithStdout(o.Stdout)
-	}
-	if o.Stderr != nil {
-		c = c.WithStderr(o.Stderr)
-	}
+	c := i.wasi.config(o).WithRandSource(i.module.machine.config.Random)
 	if i.memory != nil {
 		ctx = experimental.WithMemoryAllocator(ctx, i.memory)
 	}

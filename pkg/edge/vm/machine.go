@@ -38,8 +38,23 @@ type Config struct {
 	Logger   *slog.Logger // nil: nothing is logged
 	// Idle is how many modules without instances keep their native code in memory; 0 means 8.
 	Idle int
+	// Spares is how many bodies of closed instances are kept for new ones, up to 2 MB each; 0 means 8.
+	Spares int
 	// Random is what guests get as random numbers; nil means crypto/rand.
 	Random io.Reader
+	// Turns bounds how many guests compute for long at once; nil: no bound.
+	Turns Turns
+}
+
+// Turns are what guests wait for that have computed for a millisecond without a pause, and again after each further one.
+// Without them any number of spinning guests would keep the processors from whoever serves.
+type Turns interface {
+	// Take waits for a turn; false when ctx ended first.
+	Take(ctx context.Context) bool
+	// Give ends a turn.
+	Give()
+	// Wanted tells whether anybody waits.
+	Wanted() bool
 }
 
 // Machine compiles and runs modules.
@@ -54,6 +69,7 @@ type Machine struct {
 	hosts   map[string]map[string]fuel.Signature
 	modules map[string]*shared
 	idle    []*shared // that have native code and no instances, longest first
+	spares  []spare   // oldest first
 	pagemap int       // /proc/self/pagemap
 }
 
@@ -67,6 +83,9 @@ func New(ctx context.Context, c Config) (*Machine, error) {
 	}
 	if c.Idle == 0 {
 		c.Idle = 8
+	}
+	if c.Spares == 0 {
+		c.Spares = 8
 	}
 	if c.Random == nil {
 		c.Random = rand.Reader
@@ -111,6 +130,11 @@ func New(ctx context.Context, c Config) (*Machine, error) {
 
 // Close frees the machine and everything that was made with it.
 func (m *Machine) Close(ctx context.Context) error {
+	m.mu.Lock()
+	spares := m.spares
+	m.spares = nil
+	m.mu.Unlock()
+	m.dropSpares(ctx, spares)
 	if err := errors.Join(m.runtime.Close(ctx), m.cache.Close(ctx), unix.Close(m.pagemap)); err != nil {
 		return fmt.Errorf("closing the machine of functions: %w", err)
 	}

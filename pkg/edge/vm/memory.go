@@ -84,6 +84,9 @@ func (m *memory) close() {
 	}
 }
 
+// limit is how many bytes it may have.
+func (m *memory) limit() int64 { return int64(len(m.all)) }
+
 // bytes is what the guest has.
 func (m *memory) bytes() []byte { return m.all[:m.size] }
 

@@ -16,6 +16,7 @@ import (
 // is what host functions wait with, and its end ends the guest too.
 func (i *Instance) Begin(ctx context.Context, cpu time.Duration, deadline time.Time) {
 	i.call.Context = ctx
+	i.giveTurn()
 	now := time.Now()
 	i.meter = meter{limit: cpu, deadline: deadline, since: now, turn: now, running: true}
 }
@@ -23,6 +24,7 @@ func (i *Instance) Begin(ctx context.Context, cpu time.Duration, deadline time.T
 // End stops the meter and returns the CPU time that the call used.
 func (i *Instance) End() time.Duration {
 	i.charge(time.Now())
+	i.giveTurn()
 	i.meter.running = false
 	i.call.Context = nil
 	return i.meter.used
@@ -32,6 +34,7 @@ func (i *Instance) End() time.Duration {
 func (i *Instance) Pause() {
 	if i.meter.paused == 0 {
 		i.charge(time.Now())
+		i.giveTurn()
 	}
 	i.meter.paused++
 }
@@ -62,6 +65,7 @@ type meter struct {
 	turn        time.Time // when others had theirs
 	paused      int
 	running     bool
+	holds       bool // one of Config.Turns
 }
 
 var errStopped = errors.New("the guest was ended")
@@ -91,11 +95,30 @@ func tick(i *Instance, stack []uint64) {
 		i.Fail(errStack)
 	}
 	if now.Sub(i.meter.turn) > turn {
-		runtime.Gosched()
+		i.rest()
 		i.meter.turn = time.Now()
 		i.meter.since = i.meter.turn // the time of others is not counted
 	}
 	stack[0] = fuel.Quantum
+}
+
+// rest lets others have their turn. A guest that comes here has computed for a while.
+func (i *Instance) rest() {
+	turns := i.module.machine.config.Turns
+	switch {
+	case turns == nil, i.meter.holds && !turns.Wanted():
+		runtime.Gosched()
+	default:
+		i.giveTurn()
+		i.meter.holds = turns.Take(i.call.Context) // false: the call is over, and the next tick ends it
+	}
+}
+
+func (i *Instance) giveTurn() {
+	if i.meter.holds {
+		i.meter.holds = false
+		i.module.machine.config.Turns.Give()
+	}
 }
 
 // over tells why the guest may not go on; nil if it may.
@@ -121,20 +144,5 @@ func (i *Instance) charge(now time.Time) {
 	if i.meter.running && i.meter.paused == 0 {
 		i.meter.used += now.Sub(i.meter.since)
 		i.meter.since = now
-	}
-}
-
-// sleep is how guests wait by WASI. It ends with the call.
-func (i *Instance) sleep(ns int64) {
-	i.Pause()
-	defer i.Resume()
-	t := time.NewTimer(min(time.Duration(ns), time.Until(i.meter.deadline)))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-i.call.Done():
-	}
-	if err := i.over(time.Now()); err != nil {
-		i.Fail(err)
 	}
 }

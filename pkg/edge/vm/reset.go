@@ -45,16 +45,16 @@ func (i *Instance) Reset(context.Context) error {
 }
 
 // shrink takes away what memory has grown by. wazero has no way to do that: but what it gets from growing is what it uses.
-func (i *Instance) shrink(size uint64) error {
-	if i.memory.size == size {
+func (b *body) shrink(size uint64) error {
+	if b.memory.size == size {
 		return nil
 	}
-	if err := i.memory.clear(size, i.memory.size); err != nil {
+	if err := b.memory.clear(size, b.memory.size); err != nil {
 		return err
 	}
-	i.memory.shrunk = size
-	if _, ok := i.mem.Grow(1); !ok {
-		i.memory.shrunk = 0
+	b.memory.shrunk = size
+	if _, ok := b.mem.Grow(1); !ok {
+		b.memory.shrunk = 0
 		return ErrNoSnapshot // it has all the memory that the module allows itself
 	}
 	return nil
@@ -72,6 +72,12 @@ func (m *memory) reset(s *Snapshot, pagemap int) error {
 	if dirty == nil {
 		return m.restore(s)
 	}
+	m.copyBack(dirty, s)
+	return nil
+}
+
+// copyBack makes pages, in rising order, what they are in the snapshot.
+func (m *memory) copyBack(dirty []uint32, s *Snapshot) {
 	pages := s.lookup()
 	for _, p := range dirty {
 		now := m.all[int(p)*osPage:][:osPage]
@@ -81,7 +87,6 @@ func (m *memory) reset(s *Snapshot, pagemap int) error {
 			clear(now)
 		}
 	}
-	return nil
 }
 
 // restore drops all pages and maps those of the snapshot.

@@ -69,14 +69,22 @@ func (m *Machine) share(digest string) *shared {
 func (m *Machine) unshare(ctx context.Context, s *shared) {
 	m.mu.Lock()
 	var drop wazero.CompiledModule
+	var spares []spare
 	if s.refs--; s.refs == 0 {
 		delete(m.modules, s.digest)
+		m.spares = slices.DeleteFunc(m.spares, func(other spare) bool {
+			if other.shared == s {
+				spares = append(spares, other)
+			}
+			return other.shared == s
+		})
 		m.idle = slices.DeleteFunc(m.idle, func(other *shared) bool { return other == s })
 		if s.users == 0 {
 			drop, s.compiled = s.compiled, nil
 		}
 	}
 	m.mu.Unlock()
+	m.dropSpares(ctx, spares)
 	m.drop(ctx, drop)
 }
 

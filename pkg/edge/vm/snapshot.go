@@ -31,6 +31,7 @@ type Snapshot struct {
 	fd    int    // -1: it is not open
 	view  []byte // its pages, read only
 	users int
+	done  bool // it was closed
 }
 
 // header is what a snapshot's file begins with.
@@ -67,10 +68,13 @@ func (s *Snapshot) pages() uint32 {
 	return n
 }
 
-// Close frees it; the instances that began with it are closed before. The file stays.
+// Close frees it, once no instance needs it; snapshots that were taken against it are closed before. The file stays.
 func (s *Snapshot) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.done = true; s.users > 0 {
+		return nil
+	}
 	return s.shut()
 }
 
@@ -214,7 +218,7 @@ func (s *Snapshot) acquire() error {
 // release undoes one acquire. What is in a file is closed when nobody uses it.
 func (s *Snapshot) release() {
 	s.mu.Lock()
-	if s.users--; s.users == 0 && s.path != "" {
+	if s.users--; s.users == 0 && (s.path != "" || s.done) {
 		_ = s.shut()
 	}
 	s.mu.Unlock()

@@ -64,11 +64,14 @@ func TestInstancesBeginWithASnapshot(t *testing.T) {
 			}
 		})
 	}
-	if opened.users != 0 || opened.fd >= 0 {
-		t.Errorf("a file without instances is open for %d", opened.users)
-	}
 	if _, err := mod.OpenSnapshot(path, over); model.KindOf(err) != model.KindConflict {
 		t.Errorf("over another base: %v", err)
+	}
+	if err := mod.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if opened.users != 0 || opened.fd >= 0 {
+		t.Errorf("a file without instances is open for %d", opened.users)
 	}
 }
 
@@ -104,7 +107,7 @@ func checkState(t *testing.T, i *Instance, count, at20000, at40000 uint64) {
 // spoil writes to everything, and grows.
 func spoil(t *testing.T, i *Instance) {
 	t.Helper()
-	call(t, i, "grow", 3)
+	call(t, i, "grow", 5)
 	for p := uint64(0); p < 9*wasmPage; p += osPage {
 		call(t, i, "store", p+8, 0xffffffff)
 	}
