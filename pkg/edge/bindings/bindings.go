@@ -12,7 +12,6 @@ package bindings
 import (
 	"context"
 	"errors"
-	"net/http"
 
 	"github.com/pandabox/pandabox/pkg/edge/bundle/wasm"
 	"github.com/pandabox/pandabox/pkg/edge/guest"
@@ -39,7 +38,7 @@ type State struct {
 	world guest.World // nil between calls
 	job   *model.ScheduledEvent
 	fault string // of the last result below zero
-	open  [maxOpen]*http.Response
+	open  [maxOpen]*opened
 }
 
 // Bindings returns s.

@@ -62,8 +62,7 @@ func httpFetch(i *vm.Instance, s *State, stack []uint64) {
 		stack[0] = i32(s.code(err))
 		return
 	}
-	answer.Request = nil // which holds the body that was sent
-	s.open[slot] = answer
+	s.open[slot] = &opened{status: answer.StatusCode, header: answer.Header, body: answer.Body}
 	stack[0] = i32(int64(slot + 1))
 }
 
@@ -98,8 +97,15 @@ func request(i *vm.Instance, stack []uint64) (*http.Request, error) {
 	return r, nil
 }
 
+// opened is an answer that the guest reads. What was sent for it is gone.
+type opened struct {
+	status int
+	header http.Header
+	body   io.ReadCloser
+}
+
 // answer returns what a handle stands for, nil where it stands for nothing.
-func (s *State) answer(handle uint64) *http.Response {
+func (s *State) answer(handle uint64) *opened {
 	if h := uint32(handle); h >= 1 && h <= maxOpen {
 		return s.open[h-1]
 	}
@@ -111,7 +117,7 @@ const noHandle = "the handle is of no open answer"
 // httpStatus: handle → status.
 func httpStatus(_ *vm.Instance, s *State, stack []uint64) {
 	if a := s.answer(stack[0]); a != nil {
-		stack[0] = i32(int64(a.StatusCode))
+		stack[0] = i32(int64(a.status))
 		return
 	}
 	stack[0] = i32(s.invalid(noHandle))
@@ -124,8 +130,8 @@ func httpHeaderNames(i *vm.Instance, s *State, stack []uint64) {
 		stack[0] = uint64(s.invalid(noHandle))
 		return
 	}
-	names := make([]string, 0, len(a.Header))
-	for name := range a.Header {
+	names := make([]string, 0, len(a.header))
+	for name := range a.header {
 		names = append(names, strings.ToLower(name))
 	}
 	slices.Sort(names)
@@ -139,7 +145,7 @@ func httpHeaderValues(i *vm.Instance, s *State, stack []uint64) {
 		stack[0] = uint64(s.invalid(noHandle))
 		return
 	}
-	stack[0] = WriteList(i, stack[3], stack[4], a.Header.Values(string(Read(i, stack[1], stack[2]))))
+	stack[0] = WriteList(i, stack[3], stack[4], a.header.Values(string(Read(i, stack[1], stack[2]))))
 }
 
 // httpRead: handle, buf, buf_limit → eof<<32 | length. It waits for at least one byte.
@@ -158,7 +164,7 @@ func httpRead(i *vm.Instance, s *State, stack []uint64) {
 	var err error
 	s.wait(i, func(context.Context) {
 		for n == 0 && err == nil {
-			n, err = a.Body.Read(to)
+			n, err = a.body.Read(to)
 		}
 	})
 	switch {
@@ -183,7 +189,7 @@ func httpClose(_ *vm.Instance, s *State, stack []uint64) {
 
 func (s *State) drop(slot int) {
 	if a := s.open[slot]; a != nil {
-		_ = a.Body.Close()
+		_ = a.body.Close()
 		s.open[slot] = nil
 	}
 }

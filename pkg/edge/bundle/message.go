@@ -104,11 +104,10 @@ func missing(name string) (text, hint string) {
 	case strings.Contains(name, ":"):
 		return fmt.Sprintf("%q is a module of another platform", name), "bindings come as the second argument: fetch(request, env, ctx)"
 	}
-	pkg := name
-	if parts := strings.SplitN(name, "/", 3); strings.HasPrefix(name, "@") && len(parts) > 1 {
-		pkg = parts[0] + "/" + parts[1]
-	} else {
-		pkg = parts[0]
+	parts := strings.SplitN(name, "/", 3)
+	pkg := parts[0]
+	if strings.HasPrefix(name, "@") && len(parts) > 1 {
+		pkg += "/" + parts[1]
 	}
 	return fmt.Sprintf("the package %q is not installed", pkg), "npm install " + pkg
 }

@@ -30,11 +30,11 @@ func NewHandler(t testing.TB, program guest.Program, l model.FunctionLimits) *Ha
 	h := &Handler{Program: program, World: &World{}, Limits: l.Filled()}
 	t.Cleanup(func() {
 		for _, i := range h.idle {
-			if err := i.Close(context.Background()); err != nil { //nolint:forbidigo // the test's context is over
+			if err := i.Close(context.Background()); err != nil {
 				t.Errorf("closing an isolate: %v", err)
 			}
 		}
-		if err := program.Close(context.Background()); err != nil { //nolint:forbidigo // as above
+		if err := program.Close(context.Background()); err != nil {
 			t.Errorf("closing the program: %v", err)
 		}
 	})

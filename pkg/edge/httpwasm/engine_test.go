@@ -138,7 +138,7 @@ func TestAPieceIsHandedOnAsItComes(t *testing.T) {
 	from, to := io.Pipe()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, "POST", server.URL+"/o", from)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/o", from)
 	if err != nil {
 		t.Fatal(err)
 	}

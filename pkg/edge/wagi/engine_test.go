@@ -112,7 +112,7 @@ func TestABodyIsStreamedBack(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	from, to := io.Pipe()
-	r, err := http.NewRequestWithContext(ctx, "POST", server.URL+"/o", from)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/o", from)
 	if err != nil {
 		t.Fatal(err)
 	}
