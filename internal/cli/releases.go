@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,7 +26,7 @@ func (sh *shell) releases() *cobra.Command {
 			now := time.Now()
 			return list(&sh.output, l.Items, "no release yet", []string{"RELEASE", "STATE", "WHAT", "BY", "MADE"}, func(t *table, r api.Release) {
 				what := r.Description
-				if r.Function != nil {
+				if r.Function != nil && strings.HasPrefix(what, "Deploy ") {
 					what += ", " + size(r.Function.Size)
 				}
 				t.add(number(r.Number), releaseState(r), what, r.CreatedBy, ago(now, r.CreatedAt))
