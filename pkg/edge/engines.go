@@ -99,7 +99,7 @@ func (e *engines) started(close func(context.Context) error) {
 }
 
 func (e *engines) startMachine() (*vm.Machine, error) {
-	m, err := vm.New(e.life, vm.Config{CacheDir: filepath.Join(e.dir, "wasm"), Logger: e.logger})
+	m, err := vm.New(e.life, vm.Config{CacheDir: filepath.Join(e.dir, "wasm"), Logger: e.logger, Turns: e.turns})
 	if err == nil {
 		e.started(m.Close)
 	}
