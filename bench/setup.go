@@ -31,6 +31,7 @@ type setup struct {
 	boxes   int    // made so far
 	flat    *flatFigures
 	control *controlFigures
+	jobs    *schedulerFigures
 	hello   *sides
 	cold    []time.Duration
 }
