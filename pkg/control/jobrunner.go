@@ -65,6 +65,12 @@ func (j *JobRunner) container(ctx context.Context, job model.Job, r model.JobRun
 			return model.JobOutcome{}, err
 		}
 	}
+	if err := ctx.Err(); err != nil && !there {
+		return model.JobOutcome{}, err // it was to end before it began
+	}
+	if adopt && !there && j.c.now().Sub(r.StartedAt) > job.Spec.Timeout.Or(model.DefaultJobTimeout) {
+		return model.JobOutcome{Why: "its container is gone: the machine or pandabox ended in the middle of it, or an older backup was put back"}, nil
+	}
 	if !there {
 		spec, err := j.spec(ctx, job, r)
 		if err != nil {

@@ -142,8 +142,12 @@ func (s *Scheduler) attempt(ctx, own context.Context, cancel context.CancelCause
 	var timer sync.WaitGroup
 	timer.Go(func() {
 		most := a.job.Spec.Timeout.Or(model.DefaultJobTimeout)
+		left := min(a.run.StartedAt.Add(most).Sub(s.cfg.Clock.Now()), most)
+		if a.adopt {
+			left = max(left, Grace) // to see that it has ended meanwhile
+		}
 		select {
-		case <-s.cfg.Clock.After(min(max(a.run.StartedAt.Add(most).Sub(s.cfg.Clock.Now()), 0), most)):
+		case <-s.cfg.Clock.After(left):
 			cancel(ErrTimeout)
 		case <-ended:
 		}

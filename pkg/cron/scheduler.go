@@ -172,8 +172,8 @@ func (s *Scheduler) decide(ctx context.Context, ids []string, now time.Time) {
 	if err != nil {
 		if ctx.Err() == nil {
 			s.log.Error().Err(err).Int("jobs", len(ids)).Msg("writing runs; trying again")
-			s.again = append(s.again, ids...)
 		}
+		s.again = append(s.again, ids...)
 		return
 	}
 	for _, st := range states {
