@@ -21,6 +21,7 @@ func textFunctions() []bridge.Function {
 		{Name: "encodeInto", Call: encodeInto},
 		{Name: "encodingName", Call: encodingName},
 		{Name: "decodeText", Call: decodeText},
+		{Name: "decodePlain", Call: decodePlain},
 		{Name: "decodePiece", Call: decodePiece},
 	}
 }
@@ -85,6 +86,12 @@ func moreLabels(label string) (string, bool) {
 func decodeText(_ context.Context, a bridge.Args) (bridge.Value, error) {
 	text, _, err := decode(a.String(0), a.Bytes(1), a.Bool(2), a.Bool(3), true)
 	return bridge.String(text), err
+}
+
+// decodePlain(bytes) → text: UTF-8 without its byte order mark.
+func decodePlain(_ context.Context, a bridge.Args) (bridge.Value, error) {
+	text, _, _ := decodeUTF8(bytes.TrimPrefix(a.Bytes(0), []byte("\xef\xbb\xbf")), true)
+	return bridge.String(text), nil
 }
 
 // decodePiece(encoding, bytes, fatal, ignoreBOM, last) → [text, what is to stand before the next piece or null, whether

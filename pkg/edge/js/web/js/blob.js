@@ -48,7 +48,7 @@ class Blob {
     return streamOf(this.#bytes);
   }
   async text() {
-    return decodeText('utf-8', this.#bytes, false, false);
+    return decodeBody(this.#bytes);
   }
   async arrayBuffer() {
     return typedBuffer(typedSlice(this.#bytes));
@@ -69,8 +69,7 @@ class Blob {
 publish(Blob);
 
 const mimeText = (type) => (matches(/^[\x20-\x7e]*$/, type) ? lowerCase(type) : '');
-const nativeEndings = (s) => apply(String_replace, s, [/\r\n?/g, '\n']);
-const String_replace = String.prototype.replaceAll;
+const nativeEndings = (s) => replaceEach(/\r\n?/g, s, () => '\n');
 
 let newFile;
 let fileState;

@@ -107,7 +107,7 @@ const bodyText = (s) => {
     s.used = true;
     return resolved(withoutBOM(b));
   }
-  return then(bodyBytes(s), (bytes) => decodeText('utf-8', bytes, false, false));
+  return then(bodyBytes(s), decodeBody);
 };
 
 // cloneBody gives `to` the same body as s.

@@ -3,7 +3,6 @@
 const dateValue = call(Date.prototype.getTime);
 const regexpSource = getter(RegExp.prototype, 'source');
 const regexpFlags = getter(RegExp.prototype, 'flags');
-const mapSize = getter(Map.prototype, 'size');
 const setSize = getter(Set.prototype, 'size');
 const mapForEach = call(Map.prototype.forEach);
 const setForEach = call(Set.prototype.forEach);
@@ -19,7 +18,7 @@ const weakMapHas = call(WeakMap.prototype.has);
 const weakSetHas = call(WeakSet.prototype.has);
 const isErrorObject = Error.isError;
 const errorClasses = { __proto__: null, Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
-const { DataView: DataViewClass, Date: DateClass, Map: MapClass, Set: SetClass, RegExp: RegExpClass, ArrayBuffer: BufferClass } = globalThis;
+const { DataView: DataViewClass, Date: DateClass, Map: MapClass, Set: SetClass, RegExp: RegExpClass } = globalThis;
 const typedClasses = { __proto__: null };
 {
   const all = [Int8Array, Uint8Array, Uint8ClampedArray, Int16Array, Uint16Array, Int32Array, Uint32Array, BigInt64Array, BigUint64Array, Float16Array, Float32Array, Float64Array];
@@ -72,7 +71,7 @@ const cloneValue = (v, memory) => {
   if (proto !== ObjectPrototype && proto !== null) {
     const special = cloneSpecial(v, memory, keep);
     if (special !== undefined) return special;
-  } else if (is(bufferByteLength, v) || isErrorObject(v)) return cloneSpecial(v, memory, keep);
+  }
   return cloneProperties(v, keep({}), memory);
 };
 
@@ -148,8 +147,7 @@ const isWritableLocked = getter(WritableStream.prototype, 'locked');
 
 const cloneBuffer = (v) => {
   if (bufferDetached(v)) throw cloneError('A detached ArrayBuffer');
-  if (!bufferResizable(v)) return bufferSlice(v, 0);
-  const out = new BufferClass(bufferByteLength(v), { maxByteLength: bufferMaxByteLength(v) });
+  const out = placeholder(v);
   typedSet(new Bytes(out), new Bytes(v));
   return out;
 };

@@ -1,10 +1,12 @@
 // Text encodings; the work is done by the host. https://encoding.spec.whatwg.org/
 
-const { encodeText, encodeInto, decodeText, decodePiece, encodingName } = host;
+const { encodeText, encodeInto, decodeText, decodePlain, decodePiece, encodingName } = host;
 
 // utf8 encodes, decodeUTF8 decodes without looking for a byte order mark.
 const utf8 = (text) => encodeText(text);
 const decodeUTF8 = (bytes) => decodeText('utf-8', bytes, false, true);
+// decodeBody decodes as TextDecoder does by default.
+const decodeBody = decodePlain;
 
 class TextEncoder {
   #brand;
@@ -29,10 +31,13 @@ class TextEncoder {
 publish(TextEncoder);
 
 const textDecoderOptions = (label, options) => {
-  const name = encodingName(`${label}`);
+  const name = label === 'utf-8' ? label : encodingName(`${label}`);
+  if (options === undefined) {
+    if (name !== null) return { name, fatal: false, ignoreBOM: false, plain: name === 'utf-8', tail: undefined, begun: false };
+  }
   if (name === null) throw new RangeErr(`There is no encoding of the name ${label}`);
   const o = dictionary(options, 'The options of a TextDecoder');
-  return { name, fatal: !!o.fatal, ignoreBOM: !!o.ignoreBOM, tail: undefined, begun: false };
+  return { name, fatal: !!o.fatal, ignoreBOM: !!o.ignoreBOM, plain: false, tail: undefined, begun: false };
 };
 
 const nothing = new Bytes(0);
@@ -72,6 +77,7 @@ class TextDecoder {
   decode(input = undefined, options = undefined) {
     const s = this.#s;
     const bytes = input === undefined ? nothing : sharedBytes(input);
+    if (options === undefined && s.plain && s.tail === undefined && !s.begun) return decodePlain(bytes);
     const stream = !!dictionary(options, 'The options of TextDecoder.decode').stream;
     if (!stream && s.tail === undefined && !s.begun) return decodeText(s.name, bytes, s.fatal, s.ignoreBOM);
     return decodeNext(s, bytes, !stream);
@@ -80,4 +86,4 @@ class TextDecoder {
 publish(TextDecoder);
 
 // sharedBytes is bytesOf that takes shared memory too.
-const sharedBytes = (v) => (isObject(v) && isShared(v) ? new Bytes(v) : bytesOf(v));
+const sharedBytes = (v) => (!isView(v) && isShared(v) ? new Bytes(v) : bytesOf(v));

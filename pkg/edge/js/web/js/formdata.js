@@ -115,9 +115,8 @@ const multipart = (list) => {
   add(utf8(`--${boundary}--\r\n`));
   return { bytes: join(pieces, total), type: `multipart/form-data; boundary=${boundary}` };
 };
-const lines = (s) => apply(String_replace, s, [/\r\n|\r|\n/g, '\r\n']);
-const quoted = (s) =>
-  apply(String_replace, s, [/[\r\n"]/g, (c) => (c === '\n' ? '%0A' : c === '\r' ? '%0D' : '%22')]);
+const lines = (s) => replaceEach(/\r\n|\r|\n/g, s, () => '\r\n');
+const quoted = (s) => replaceEach(/[\r\n"]/g, s, (m) => (m[0] === '\n' ? '%0A' : m[0] === '\r' ? '%0D' : '%22'));
 
 // readForm reads the body of a form of the given content type, throwing a TypeError where it is none.
 const readForm = (bytes, type) => {
@@ -139,7 +138,7 @@ const mimeParameter = (type, name) => {
   const re = /;[\t\n\r ]*([^;=]*)(?:=(?:"((?:[^"\\]|\\.)*)"|([^;]*)))?/g;
   for (let m; (m = regExec(re, type)) !== null; ) {
     if (lowerCase(m[1]) !== name) continue;
-    return m[2] !== undefined ? apply(String_replace, m[2], [/\\(.)/g, '$1']) : apply(String_replace, m[3] ?? '', [/[\t\n\r ]+$/g, '']);
+    return m[2] !== undefined ? replaceEach(/\\(.)/g, m[2], (c) => c[1]) : regExec(/^(.*?)[\t\n\r ]*$/s, m[3] ?? '')[1];
   }
   return undefined;
 };

@@ -3,22 +3,38 @@
 // Names are kept in lower case, in the order in which they came; no name is forbidden, this is a server.
 
 const tokenRE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const plainName = /^[a-z0-9-]+$/;
 const badValue = /[\0\r\n]|[^\0-\xff]/;
-const edgeSpace = /^[\t\n\r ]+|[\t\n\r ]+$/g;
+const isSpace = (c) => c === 32 || c === 9 || c === 10 || c === 13;
+
+// What was found good is remembered: most names and many values come again with every request.
+const goodNames = new Map();
+const goodValues = new Map();
+const remember = (map, s, good) => {
+  if (mapSize(map) >= 200) clearMap(map);
+  mapSet(map, s, good);
+  return good;
+};
 
 const headerName = (v) => {
   const s = typeof v === 'string' ? v : `${v}`;
-  if (matches(plainName, s)) return s;
+  const good = mapGet(goodNames, s);
+  if (good !== undefined) return good;
   if (!matches(tokenRE, s)) throw new TypeErr(`Invalid header name: ${jsonStringify(s)}`);
-  return lowerCase(s);
+  return s.length > 64 ? lowerCase(s) : remember(goodNames, s, lowerCase(s));
 };
 const headerValue = (v) => {
   let s = typeof v === 'string' ? v : `${v}`;
   const n = s.length;
-  if (n > 0 && (charCode(s, 0) <= 32 || charCode(s, n - 1) <= 32)) s = apply(String_replace, s, [edgeSpace, '']);
+  const good = n > 64 ? undefined : mapGet(goodValues, s);
+  if (good !== undefined) return good;
+  const given = s;
+  let from = 0;
+  let to = n;
+  while (from < to && isSpace(charCode(s, from))) from++;
+  while (to > from && isSpace(charCode(s, to - 1))) to--;
+  if (to - from < n) s = slice(s, from, to);
   if (matches(badValue, s)) throw new TypeErr(`Invalid header value: ${jsonStringify(s)}`);
-  return s;
+  return n > 64 ? s : remember(goodValues, given, s);
 };
 
 let headerPairs; // the flat array of a Headers object

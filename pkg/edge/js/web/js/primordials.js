@@ -23,6 +23,20 @@ const { fromCharCode } = String;
 const regExec = call(RegExp.prototype.exec);
 const matches = (re, text) => regExec(re, text) !== null;
 
+
+// replaceEach is replaceAll that asks no property of the expression (global) but its own lastIndex.
+const replaceEach = (re, text, by) => {
+  let out = '';
+  let from = 0;
+  re.lastIndex = 0;
+  for (let m; (m = regExec(re, text)) !== null; ) {
+    out += slice(text, from, m.index) + by(m);
+    from = m.index + m[0].length;
+    if (m[0] === '') re.lastIndex++;
+  }
+  return out + slice(text, from);
+};
+
 const isArray = Array.isArray;
 const arrayJoin = call(Array.prototype.join);
 const arraySort = call(Array.prototype.sort);
@@ -35,6 +49,8 @@ const { iterator: symbolIterator, asyncIterator: symbolAsyncIterator, toStringTa
 
 const mapGet = call(Map.prototype.get);
 const mapSet = call(Map.prototype.set);
+const mapSize = getter(Map.prototype, 'size');
+const clearMap = call(Map.prototype.clear);
 const mapHas = call(Map.prototype.has);
 const weakGet = call(WeakMap.prototype.get);
 const weakSet = call(WeakMap.prototype.set);
@@ -58,8 +74,6 @@ const typedOffset = getter(TypedArray.prototype, 'byteOffset');
 const typedByteLength = getter(TypedArray.prototype, 'byteLength');
 const typedLength = getter(TypedArray.prototype, 'length');
 const typedSet = call(TypedArray.prototype.set);
-const typedSlice = call(TypedArray.prototype.slice);
-const typedSubarray = call(TypedArray.prototype.subarray);
 const viewBuffer = getter(DataView.prototype, 'buffer');
 const viewOffset = getter(DataView.prototype, 'byteOffset');
 const viewByteLength = getter(DataView.prototype, 'byteLength');
@@ -67,11 +81,20 @@ const bufferByteLength = getter(ArrayBuffer.prototype, 'byteLength');
 const bufferDetached = getter(ArrayBuffer.prototype, 'detached');
 const bufferResizable = getter(ArrayBuffer.prototype, 'resizable');
 const bufferMaxByteLength = getter(ArrayBuffer.prototype, 'maxByteLength');
-const bufferSlice = call(ArrayBuffer.prototype.slice);
 const bufferTransfer = call(ArrayBuffer.prototype.transfer);
 const sharedByteLength = getter(SharedArrayBuffer.prototype, 'byteLength');
 const isView = ArrayBuffer.isView;
 const Bytes = Uint8Array;
+// Of Uint8Arrays alone, and without the constructor that the methods of these names ask for.
+const typedSubarray = (b, from, to) => new Bytes(typedBuffer(b), typedOffset(b) + from, to - from);
+const typedSlice = (b, from = 0, to = typedLength(b)) => {
+  if (to > typedLength(b)) to = typedLength(b);
+  const out = new Bytes(to - from);
+  typedSet(out, typedSubarray(b, from, to));
+  return out;
+};
+const BufferClass = ArrayBuffer;
+const SharedBufferClass = SharedArrayBuffer;
 const TypeErr = TypeError;
 const RangeErr = RangeError;
 const toBase64 = call(Uint8Array.prototype.toBase64);

@@ -3,6 +3,8 @@
 let requestState; // the state of a Request, undefined for anything else
 let newRequest;
 
+const noOptions = freeze({ __proto__: null });
+
 class Request {
   #s;
   constructor(input, init = undefined) {
@@ -12,7 +14,7 @@ class Request {
     }
     need(arguments.length, 1, 'Request');
     const from = requestState(input);
-    const o = init === undefined || init === null ? {} : dictionary(init, 'The options of a Request');
+    const o = init === undefined || init === null ? noOptions : dictionary(init, 'The options of a Request');
     const s = (this.#s = requestDefaults());
     if (from !== undefined) {
       s.url = requestURL(from);
@@ -33,7 +35,7 @@ class Request {
       s.url = r.href;
       s.mode = 'cors';
     }
-    requestOptions(s, o);
+    if (o !== noOptions) requestOptions(s, o);
     let { body } = o;
     if (body === undefined) body = null;
     const { signal } = o;

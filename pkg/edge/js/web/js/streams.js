@@ -19,7 +19,7 @@ const readableOf = getter(TransformStream.prototype, 'readable');
 const writableOf = getter(TransformStream.prototype, 'writable');
 
 const isStream = (v) => {
-  if (!isObject(v)) return false;
+  if (!isObject(v) || !ownsProperty(v, '_readableStreamController')) return false;
   try {
     isLocked(v);
     return true;

@@ -29,6 +29,17 @@ const formText = (list) => {
   return out;
 };
 
+// findInText finds a value in a text that has no escapes without taking all of it apart; undefined where it cannot tell.
+const findInText = (text, name) => {
+  if (includes(text, '%') || includes(text, '+') || includes(name, '&') || includes(name, '=')) return undefined;
+  const all = `&${text}&`;
+  if (includes(all, `&${name}&`)) return undefined;
+  const at = indexOf(all, `&${name}=`);
+  if (at < 0) return null;
+  const from = at + name.length + 2;
+  return slice(all, from, indexOf(all, '&', from));
+};
+
 let paramsOf; // (url, query) → the object of url.searchParams
 let resetParams; // (params, query)
 let paramsText;
@@ -79,9 +90,14 @@ class URLSearchParams {
     this.#update();
   }
   get(name) {
-    const list = this.#pairs();
     need(arguments.length, 1, 'URLSearchParams.get');
     name = usv(name);
+    const text = this.#list;
+    if (typeof text === 'string') {
+      const found = findInText(text, name);
+      if (found !== undefined) return found;
+    }
+    const list = this.#pairs();
     for (let i = 0; i < list.length; i += 2) if (list[i] === name) return list[i + 1];
     return null;
   }

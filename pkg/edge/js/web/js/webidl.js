@@ -53,6 +53,7 @@ const integer = (v, limit, how = 'wrap', low = 0) => {
 
 // isShared tells a view of a SharedArrayBuffer, or one itself.
 const isShared = (buffer) => {
+  if (!(buffer instanceof SharedBufferClass)) return false;
   try {
     sharedByteLength(buffer);
     return true;
@@ -62,7 +63,7 @@ const isShared = (buffer) => {
 };
 
 const isBuffer = (v) => {
-  if (!isObject(v)) return false;
+  if (!isObject(v) || !(v instanceof BufferClass)) return false; // without an exception, which costs more than all else
   try {
     bufferByteLength(v);
     return true;
@@ -148,7 +149,7 @@ const dress = (object, isClass = false) => {
 const define = (name, value) =>
   defineProperty(globalThis, name, { value, writable: true, enumerable: false, configurable: true });
 
-// defineCallable is for functions and objects of the global scope, which are enumerable.
+// defineMember is for functions and objects of the global scope, which are enumerable.
 const defineMember = (name, value) =>
   defineProperty(globalThis, name, { value, writable: true, enumerable: true, configurable: true });
 
