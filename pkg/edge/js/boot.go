@@ -46,35 +46,73 @@ func (e *Engine) boot(ctx context.Context) error {
 	if err := e.store.forget(); err != nil {
 		return err
 	}
-	i := &isolate{engine: e}
-	inst, err := e.module.Instantiate(ctx, vm.Options{MemoryMax: bootMemory, State: i})
+	scripts, err := e.compile(ctx)
 	if err != nil {
 		return err
 	}
-	i.vm, i.js = inst, qjs.Attach(inst)
-	inst.Begin(ctx, bootTime, time.Now().Add(bootTime))
-	err = i.boot()
-	inst.End()
+	i, err := e.start(ctx)
 	if err != nil {
-		_ = inst.Close(ctx)
+		return err
+	}
+	err = i.boot(scripts)
+	i.vm.End()
+	if err != nil {
+		_ = i.vm.Close(ctx)
 		return err
 	}
 	e.booted = realm{Marks: i.js.Marks(), Exposed: i.x}
-	if e.base, err = e.store.keep(ctx, e.module, inst, nil, "base"); err != nil {
+	if e.base, err = e.store.keep(ctx, e.module, i.vm, nil, "base"); err != nil {
 		return err
 	}
 	return e.store.saveBase(e.booted)
 }
 
-func (i *isolate) boot() error {
-	if err := i.js.Boot(maxStack); err != nil {
-		return err
+// start starts the engine in an instance of its own, with the meter on.
+func (e *Engine) start(ctx context.Context) (*isolate, error) {
+	i := &isolate{engine: e}
+	inst, err := e.module.Instantiate(ctx, vm.Options{MemoryMax: bootMemory, State: i})
+	if err != nil {
+		return nil, err
 	}
+	i.vm, i.js = inst, qjs.Attach(inst)
+	inst.Begin(ctx, bootTime, time.Now().Add(bootTime))
+	if err := i.js.Boot(maxStack); err != nil {
+		_ = inst.Close(ctx)
+		return nil, err
+	}
+	return i, nil
+}
+
+// compile turns the scripts into bytecode, in an instance that is thrown away: parsing leaves a megabyte of holes.
+func (e *Engine) compile(ctx context.Context) ([][]byte, error) {
+	i, err := e.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = i.vm.Close(ctx) }()
+	defer i.vm.End()
+	var all [][]byte
+	for _, s := range []struct{ name, source string }{
+		{"web", e.prelude.Source}, {"console", consoleScript}, {"runtime", runtimeScript}, {"done", "delete globalThis.host"},
+	} {
+		code, ok, err := i.js.Compile(s.source, ownScripts+s.name)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, i.broken(s.name)
+		}
+		all = append(all, code)
+	}
+	return all, nil
+}
+
+func (i *isolate) boot(scripts [][]byte) error {
 	global, err := i.js.Global()
 	if err != nil {
 		return err
 	}
-	host, err := i.evalOwn("({})", "host")
+	host, err := i.js.Eval("({})", ownScripts+"host", qjs.Script)
 	if err != nil {
 		return err
 	}
@@ -90,12 +128,13 @@ func (i *isolate) boot() error {
 	if err := i.js.Set(global, "host", i.js.Dup(host)); err != nil {
 		return err
 	}
-	for _, s := range []struct{ name, source string }{
-		{"web", i.engine.prelude.Source}, {"console", consoleScript}, {"runtime", runtimeScript}, {"done", "delete globalThis.host"},
-	} {
-		v, err := i.evalOwn(s.source, s.name)
+	for _, code := range scripts {
+		v, err := i.js.Run(code)
 		if err != nil {
 			return err
+		}
+		if v == qjs.Exception {
+			return i.broken("of the engine")
 		}
 		if err := i.js.Free(v); err != nil {
 			return err
@@ -104,27 +143,23 @@ func (i *isolate) boot() error {
 	if err := i.js.Free(global); err != nil {
 		return err
 	}
-	if err := i.js.CollectAt(collectAt); err != nil {
+	if err := i.js.Collect(); err != nil {
 		return err
 	}
-	return i.js.Collect()
+	if err := i.js.Room(room); err != nil {
+		return err
+	}
+	return i.js.Tidy()
 }
 
-// collectAt is after how many bytes of objects the engine first looks for cycles. Its own 256 KiB make it look in the
-// middle of about every hundredth request; most garbage has no cycles and is freed at once.
-const collectAt = 2 << 20
+// room is what an isolate may take before its memory grows, in bytes: one that grew cannot be reset.
+const room = 512 << 10
 
-func (i *isolate) evalOwn(source, name string) (qjs.Value, error) {
-	v, err := i.js.Eval(source, ownScripts+name, qjs.Script)
+// broken is the pending exception of one of our own scripts.
+func (i *isolate) broken(name string) error {
+	what, stack, err := i.caught()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if v == qjs.Exception {
-		what, stack, err := i.caught()
-		if err != nil {
-			return 0, err
-		}
-		return 0, fmt.Errorf("the script %s: %s\n%s", name, what, strings.TrimSpace(stack))
-	}
-	return v, nil
+	return fmt.Errorf("the script %s: %s\n%s", name, what, strings.TrimSpace(stack))
 }

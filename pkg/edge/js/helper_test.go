@@ -3,6 +3,7 @@
 package js_test
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/pandabox/pandabox/pkg/edge/guest"
@@ -27,3 +28,5 @@ func isolateOf(t testing.TB, e *js.Engine, module string) guest.Isolate {
 	})
 	return i
 }
+
+func contains(b []byte, s string) bool { return bytes.Contains(b, []byte(s)) }

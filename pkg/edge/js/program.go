@@ -82,12 +82,19 @@ func (p *Program) Snapshot() int64 { return p.snapshot.Size() }
 // Close frees the program.
 func (p *Program) Close(context.Context) error { return p.snapshot.Close() }
 
-// reserve is what of the memory is not JavaScript's to fill: the engine's stack and data.
-const reserve = 2 << 20
+// Bounds of JavaScript's own memory, bytes.
+const (
+	reserve   = 5 << 18 // what of an isolate's memory is not for JavaScript's values: the engine's stack and data
+	collectAt = 6 << 20 // how many there are when cycles are looked for the first time: it takes a millisecond and
+	// touches every page, and most garbage has no cycles
+)
 
 // load evaluates a module and finds its handlers.
 func (i *isolate) load(main string) error {
 	if err := i.js.LimitMemory(i.program.memory - reserve); err != nil {
+		return err
+	}
+	if err := i.js.CollectAt(int(min(collectAt, (i.program.memory-reserve)*3/4))); err != nil {
 		return err
 	}
 	promise, err := i.js.Eval(main, mainName, qjs.Module)
@@ -135,7 +142,7 @@ func (i *isolate) load(main string) error {
 		return err
 	}
 	i.rejects = nil
-	return i.js.Collect()
+	return i.js.Tidy() // and no Collect: that relinks every object, and the snapshot would have the whole heap in it
 }
 
 // topLevel is the pending exception as the error of a deploy.

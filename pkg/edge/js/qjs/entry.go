@@ -43,6 +43,8 @@ const (
 	fnGlobal
 	fnGc
 	fnEvalModule
+	fnCompile
+	fnRun
 	entries
 )
 
@@ -87,5 +89,7 @@ func (e entry) name() string {
 		fnGlobal:         "JS_GetGlobalObject",
 		fnGc:             "qjs_run_gc",
 		fnEvalModule:     "qjs_eval",
+		fnCompile:        "qjs_compile",
+		fnRun:            "qjs_eval_bytecode",
 	}[e]
 }

@@ -33,7 +33,7 @@
     try {
       what = typeof e === 'object' && e !== null && ('message' in e || e instanceof Error)
         ? (e.name ?? 'Error') + (e.message ? ': ' + e.message : '')
-        : 'Uncaught ' + host.inspect(e);
+        : host.inspect(e);
       if (typeof e === 'object' && e !== null && typeof e.stack === 'string') stack = e.stack;
       for (let c = e?.cause, n = 0; c && n < 4; c = c.cause, n++) {
         stack += '\nCaused by: ' + (c instanceof Error ? c.name + ': ' + c.message + '\n' + c.stack : host.inspect(c));
