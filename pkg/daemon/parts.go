@@ -95,7 +95,7 @@ func (p *parts) named(component string) zerolog.Logger {
 
 func (p *parts) proxyConfig(api http.Handler) proxy.Config {
 	c := proxy.Config{
-		BaseDomain: p.cfg.BaseDomain, HTTPAddr: p.cfg.HTTPAddr, HTTPSAddr: p.cfg.HTTPSAddr, APIHandler: api, Functions: p.engines,
+		BaseDomain: p.cfg.BaseDomain, HTTPAddr: p.cfg.HTTPAddr, HTTPSAddr: p.cfg.HTTPSAddr, APIHandler: api, Functions: p.engines, Inside: p.inside,
 		Storage: p.store, Logger: p.log,
 		ACME: proxy.ACME{Disabled: p.cfg.Offline, CADirectory: p.cfg.ACME.Directory, Email: p.cfg.ACME.Email, RootCAs: p.cfg.ACME.Roots},
 	}
@@ -113,6 +113,7 @@ func (p *parts) runtimeConfig() runtime.Config {
 	return runtime.Config{
 		DataDir: p.cfg.DataDir, RunDir: p.cfg.RunDir, ChildCommand: p.cfg.ChildCommand, Logger: p.log,
 		Subnet: netip.MustParsePrefix(p.cfg.Subnet), HostPorts: p.cfg.ports(), // complete has checked them
+		Hosted: p.hosted,
 	}
 }
 

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"context"
 	"net"
 	"net/http"
 	"net/netip"
@@ -26,11 +27,14 @@ type Config struct {
 	BindIPs    []netip.Addr // listen on these only, in place of the hosts of HTTPAddr and HTTPSAddr
 	APIHandler http.Handler // answers BaseDomain, localhost and IP addresses; nil: nothing does
 	Functions  Functions    // answers for backends with Function set; nil: they are down
-	Storage    Storage
-	ACME       ACME
-	Timeouts   Timeouts
-	Logger     zerolog.Logger
-	AccessLog  func(AccessEntry) // called from one goroutine; entries are dropped rather than waited for; nil: off
+	// Inside returns the function that answers for a name below .internal to the container of an address, "" for none;
+	// nil: for nobody.
+	Inside    func(ctx context.Context, client netip.Addr, host string) (function string)
+	Storage   Storage
+	ACME      ACME
+	Timeouts  Timeouts
+	Logger    zerolog.Logger
+	AccessLog func(AccessEntry) // called from one goroutine; entries are dropped rather than waited for; nil: off
 }
 
 // Functions answers requests inside the process. pkg/edge satisfies it.

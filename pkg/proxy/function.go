@@ -5,8 +5,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"strconv"
+	"strings"
 	"sync/atomic"
+
+	"github.com/pandabox/pandabox/pkg/model"
 )
 
 // byFunction tells whether the route's backends are functions.
@@ -60,6 +64,24 @@ type cutFunction struct {
 func (c *cutFunction) cut() {
 	c.was.Store(true)
 	c.cancel()
+}
+
+// inside returns the route of a name below .internal for a container that may use it, or nil. The host of functions
+// itself waits for such requests when the function is removed.
+func (x *exchange) inside(host string) *route {
+	if x.p.cfg.Inside == nil || x.r.TLS != nil || !strings.HasSuffix(host, ".internal") {
+		return nil
+	}
+	from, err := netip.ParseAddrPort(x.r.RemoteAddr)
+	if err != nil {
+		return nil
+	}
+	name := x.p.cfg.Inside(x.r.Context(), from.Addr().Unmap(), host)
+	if name == "" {
+		return nil
+	}
+	r, _ := newRoute(&model.Route{App: host, State: model.RouteServing, Backends: []model.Backend{{Name: name, Function: true}}}, host, newBackend)
+	return r
 }
 
 // functionHeader returns the request's header as a function is to see it: what a replica gets.

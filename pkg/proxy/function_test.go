@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -420,6 +421,33 @@ func TestUpgradesAndFunctions(t *testing.T) {
 		if line, err := in.ReadString('\n'); err != nil || line != "hello\n" {
 			t.Errorf("%s: %q, %v", path, line, err)
 		}
+	}
+}
+
+// TestFunctionsInside: a name below .internal is answered to whom the box says, over plain HTTP, and to nobody else.
+func TestFunctionsInside(t *testing.T) {
+	var allowed atomic.Bool
+	f := functions{"w-v1-g1-web-1": func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		_, _ = fmt.Fprintf(w, "%s for %s", r.Host, r.Header.Get("X-Forwarded-For"))
+	}}
+	p := start(t, with(f), func(c *Config) {
+		c.Inside = func(_ context.Context, client netip.Addr, host string) string {
+			if !allowed.Load() || host != "api.internal" || client != netip.MustParseAddr("127.0.0.1") {
+				return ""
+			}
+			return "w-v1-g1-web-1"
+		}
+	})
+	c := client(t, p)
+	if status, _ := fetch(t, c, "http://api.internal/"); status != http.StatusNotFound {
+		t.Errorf("a stranger gets %d", status)
+	}
+	allowed.Store(true)
+	if status, body := fetch(t, c, "http://api.internal/x"); status != http.StatusOK || body != "api.internal for 127.0.0.1" {
+		t.Errorf("a neighbour gets %d %q", status, body)
+	}
+	if status, _ := fetch(t, c, "http://other.internal/"); status != http.StatusNotFound {
+		t.Errorf("another name gets %d", status)
 	}
 }
 

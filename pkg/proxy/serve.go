@@ -40,6 +40,10 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	host := hostOf(r.Host)
 	x.route = x.find(host)
 	if x.route == nil {
+		if x.route = x.inside(host); x.route != nil {
+			x.serveApp(host)
+			return
+		}
 		x.serveBox(host)
 		return
 	}

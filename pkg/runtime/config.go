@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
@@ -30,10 +31,12 @@ type Config struct {
 	ChildCommand []string       // runs ChildMain; nil means this executable with the argument "containerd"
 	Logger       zerolog.Logger // the zero Logger is silent
 	Subnet       netip.Prefix   // environments get networks out of it; zero means 10.87.0.0/16
-	HostPorts    []uint16       // of the box, that apps may reach: the proxy's; nil means 80 and 443
-	LogMax       int64          // bytes of log kept per workload where ContainerSpec.LogMax is 0; 0 means DefaultLogMax
-	ImageGrace   time.Duration  // how long an unused image is kept after it was imported or pulled; 0 means DefaultImageGrace
-	CheckEvery   time.Duration  // how often containerd is asked whether it lives; after three silences it is killed and started again; 0 means DefaultCheckEvery
+	// Hosted tells whether the box itself answers for a name of an environment that no container has; nil: for none.
+	Hosted     func(ctx context.Context, envID, name string) bool
+	HostPorts  []uint16      // of the box, that apps may reach: the proxy's; nil means 80 and 443
+	LogMax     int64         // bytes of log kept per workload where ContainerSpec.LogMax is 0; 0 means DefaultLogMax
+	ImageGrace time.Duration // how long an unused image is kept after it was imported or pulled; 0 means DefaultImageGrace
+	CheckEvery time.Duration // how often containerd is asked whether it lives; after three silences it is killed and started again; 0 means DefaultCheckEvery
 
 	// NoUserNamespaces runs containers as the box's own users. The zero value isolates them wherever the kernel can.
 	NoUserNamespaces bool

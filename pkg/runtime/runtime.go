@@ -83,7 +83,7 @@ func open(ctx context.Context, cfg Config, lock *os.File) (*Runtime, error) {
 	r.lines = relay(r.log)
 	r.groups = newCgroups("/pandabox-" + r.id)
 	r.net, err = network.New(network.Config{
-		ID: r.id, Subnet: cfg.Subnet, StateDir: cfg.networkDir(), HostPorts: cfg.HostPorts,
+		ID: r.id, Subnet: cfg.Subnet, StateDir: cfg.networkDir(), HostPorts: cfg.HostPorts, Hosted: cfg.Hosted,
 		Logger: cfg.Logger.With().Str("component", "network").Logger(),
 	})
 	if err != nil {
@@ -194,6 +194,9 @@ func (l *locks) take(ctx context.Context, name string) (func(), error) {
 // Resolve returns the addresses behind a name of an environment's network, given without .internal, as its containers
 // get them; none where nobody has the name.
 func (r *Runtime) Resolve(envID, name string) []netip.Addr { return r.net.Resolve(envID, name) }
+
+// EnvironmentOf returns the environment of the container that has an address, "" where none has.
+func (r *Runtime) EnvironmentOf(addr netip.Addr) string { return r.net.EnvironmentOf(addr) }
 
 // LogDir returns the directory of a workload's log.
 func (r *Runtime) LogDir(workloadID string) string { return r.cfg.logDir(workloadID) }

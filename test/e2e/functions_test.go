@@ -312,3 +312,44 @@ func TestFunctionsFromABackup(t *testing.T) {
 		return err == nil && body == "v1 hello to 127.0.0.1"
 	})
 }
+
+// TestFunctionsFromContainers asks a function by its internal name from a container of its environment, and from another.
+func TestFunctionsFromContainers(t *testing.T) {
+	w := start(t)
+	img := w.image()
+	w.succeed("web", vars(img))
+	n := w.function(greeting("v1"), onWeb(false, "/api/*"))
+	n.Variables = map[string]string{"GREETING": "hello"}
+	w.succeed("api", n)
+
+	// The proxy has to listen where containers can reach it: at their gateway, on port 80.
+	raw, err := os.ReadFile(w.box.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := strings.Replace(string(raw), w.box.HTTP, w.gateways()[0]+":80", 1)
+	if err := w.box.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(w.box.Config, []byte(there), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.box.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(app, url string) string {
+		_, body, err := w.get(app, "/fetch?url="+url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return body
+	}
+	w.eventually("the function's answer", func() bool { return strings.HasPrefix(ask("web", "http://api.internal/x"), "v1 hello to 10.") })
+	if body := ask("web", "http://web.api.internal/x"); !strings.HasPrefix(body, "v1 hello to 10.") {
+		t.Errorf("by its long name: %q", body)
+	}
+	w.succeed("other", vars(img)) // a project of its own
+	if body := ask("other", "http://api.internal/x"); strings.Contains(body, "hello") {
+		t.Errorf("from another environment: %q", body)
+	}
+}

@@ -201,6 +201,9 @@ func (m *Manager) vethName(container string) string {
 	return fmt.Sprintf("pbv%s%08x", m.cfg.ID, uint32(h.Sum64()>>32^h.Sum64()))
 }
 
+// EnvironmentOf returns the environment of the container that has an address, "" where none has.
+func (m *Manager) EnvironmentOf(addr netip.Addr) string { return m.book.envOf(addr) }
+
 // Resolve returns the addresses that the environment's name server answers a name with, given without .internal.
 func (m *Manager) Resolve(envID, name string) []netip.Addr {
 	addrs, _ := m.book.resolve(envID, name)

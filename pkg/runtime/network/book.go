@@ -115,6 +115,16 @@ func (b *book) nameOf(env string, addr netip.Addr) string {
 	return ""
 }
 
+// envOf returns the environment of the container with an address, "" for none.
+func (b *book) envOf(addr netip.Addr) string {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if e, ok := b.byAddr[addr]; ok {
+		return e.EnvID
+	}
+	return ""
+}
+
 func (b *book) hasAddr(addr netip.Addr) bool {
 	b.mu.RLock()
 	defer b.mu.RUnlock()

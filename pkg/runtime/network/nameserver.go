@@ -26,6 +26,7 @@ const (
 type nameservers struct {
 	book     *book
 	upstream *forwarder
+	hosted   func(ctx context.Context, envID, name string) bool // or nil
 	log      zerolog.Logger
 
 	mu     sync.Mutex
@@ -40,8 +41,8 @@ type nameserver struct {
 	done    sync.WaitGroup
 }
 
-func newNameservers(b *book, up *forwarder, log zerolog.Logger) *nameservers {
-	return &nameservers{book: b, upstream: up, log: log, byEnv: map[string]*nameserver{}, warned: map[string]bool{}}
+func newNameservers(b *book, up *forwarder, hosted func(ctx context.Context, envID, name string) bool, log zerolog.Logger) *nameservers {
+	return &nameservers{book: b, upstream: up, hosted: hosted, log: log, byEnv: map[string]*nameserver{}, warned: map[string]bool{}}
 }
 
 // ensure starts the environment's name server unless it runs, and returns its port. It ends with remove or closeAll, not
@@ -58,7 +59,7 @@ func (n *nameservers) ensure(ctx context.Context, env string, gateway netip.Addr
 		delete(n.byEnv, env)
 	}
 	handler := func(ctx context.Context) dns.Handler {
-		return &zone{ctx: ctx, env: env, book: n.book, upstream: n.upstream, slots: make(chan struct{}, maxForwards)}
+		return &zone{ctx: ctx, env: env, gateway: gateway, book: n.book, hosted: n.hosted, upstream: n.upstream, slots: make(chan struct{}, maxForwards)}
 	}
 	s, err := startNameserver(ctx, netip.AddrPortFrom(gateway, dnsPort), handler)
 	if errors.Is(err, unix.EADDRINUSE) {

@@ -30,7 +30,10 @@ type Config struct {
 	StateDir string       // holds network.json; made if missing
 	// HostPorts are the TCP ports of the host that containers may reach (and the same UDP ports, for HTTP/3);
 	// default 80 and 443, so that an app can call its own public URL.
-	HostPorts  []uint16
+	HostPorts []uint16
+	// Hosted tells whether the host itself answers for a name of an environment that no container has: such a name leads to
+	// the gateway. It must not block; nil: for none.
+	Hosted     func(ctx context.Context, envID, name string) bool
 	ResolvConf string        // the host's resolvers; default /etc/resolv.conf
 	Grace      time.Duration // Reclaim leaves environments alone that were asked for within it; default 1 minute
 	Logger     zerolog.Logger
@@ -119,7 +122,7 @@ func New(cfg Config) (*Manager, error) {
 	return &Manager{
 		cfg: cfg, log: cfg.Logger, book: book, plan: p,
 		rules:  newRules(cfg.ID, cfg.EnvBits, cfg.HostPorts),
-		names:  newNameservers(book, newForwarder(cfg.ResolvConf), cfg.Logger),
+		names:  newNameservers(book, newForwarder(cfg.ResolvConf), cfg.Hosted, cfg.Logger),
 		used:   map[string]time.Time{},
 		up:     map[string]Bridge{},
 		next:   uint32(time.Now().UnixNano()), // a restart does not hand out the addresses of before at once

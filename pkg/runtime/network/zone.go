@@ -25,7 +25,9 @@ const (
 type zone struct {
 	ctx      context.Context // ends with the name server
 	env      string
+	gateway  netip.Addr
 	book     *book
+	hosted   func(ctx context.Context, envID, name string) bool // or nil
 	upstream *forwarder
 	turn     atomic.Uint32 // rotates the addresses of a name
 	slots    chan struct{} // one for each question under way to the host's resolvers
@@ -84,6 +86,9 @@ func (z *zone) forward(q *dns.Msg, tcp bool) (*dns.Msg, error) {
 func (z *zone) internal(m *dns.Msg, q dns.Question, name string) {
 	m.Authoritative = true
 	addrs, known := z.book.resolve(z.env, name)
+	if !known && name != "" && z.hosted != nil && z.hosted(z.ctx, z.env, name) {
+		addrs, known = []netip.Addr{z.gateway}, true
+	}
 	switch {
 	case !known && name != "":
 		m.Rcode = dns.RcodeNameError

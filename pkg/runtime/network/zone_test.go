@@ -1,6 +1,7 @@
 package network
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -89,6 +90,27 @@ func TestNamesLeadToHealthyContainersOfTheEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	one.asked(gw, "shop.internal.", dns.TypeA, "NOERROR "+one.Addr.String())
+}
+
+// TestNamesTheHostAnswersForLeadToTheGateway: of a name that no container has and the host says is its own.
+func TestNamesTheHostAnswersForLeadToTheGateway(t *testing.T) {
+	b := newBox(t, "aaaa")
+	b.Hosted = func(_ context.Context, env, name string) bool { return env == "env-a" && (name == "api" || name == "shop") }
+	b.restart()
+	one := b.attach("env-a", "one", "shop")
+	other := b.attach("env-b", "other")
+	gw := gatewayOf(t, b, "env-a")
+	one.asked(gw, "api.internal.", dns.TypeA, "NOERROR "+gw.String())
+	one.asked(gw, "api.internal.", dns.TypeAAAA, "NOERROR")
+	one.asked(gw, "shop.internal.", dns.TypeA, "NOERROR "+one.Addr.String())
+	one.asked(gw, "nobody.internal.", dns.TypeA, "NXDOMAIN")
+	other.asked(gatewayOf(t, b, "env-b"), "api.internal.", dns.TypeA, "NXDOMAIN")
+	if got := b.m.EnvironmentOf(other.Addr); got != "env-b" {
+		t.Errorf("%s is of %q", other.Addr, got)
+	}
+	if got := b.m.EnvironmentOf(gw); got != "" {
+		t.Errorf("the gateway is of %q", got)
+	}
 }
 
 func TestAddressesOfANameTakeTurns(t *testing.T) {
