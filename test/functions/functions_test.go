@@ -165,3 +165,35 @@ func TestTheExamplesNameEveryTemplate(t *testing.T) {
 		}
 	}
 }
+
+func TestABodyIsAnsweredWhileItIsSent(t *testing.T) {
+	b := newBox(t)
+	name := b.deploy(t, "echo", build(t, "go-wagi"))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.Serve(name, w, r, nil) }))
+	defer server.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	from, to := io.Pipe()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+"/echo", from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = io.WriteString(to, "first") }()
+	answer, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	piece := make([]byte, 5)
+	if _, err := io.ReadFull(answer.Body, piece); err != nil || string(piece) != "first" {
+		t.Fatalf("read %q, %v; log: %s", piece, err, b.log())
+	}
+	rest := strings.Repeat("0123456789", 50000)
+	go func() {
+		_, _ = io.WriteString(to, rest)
+		_ = to.Close()
+	}()
+	if all, err := io.ReadAll(answer.Body); err != nil || string(all) != rest {
+		t.Errorf("%d bytes came back of %d: %v; log: %s", len(all), len(rest), err, b.log())
+	}
+}

@@ -20,6 +20,8 @@ export interface KV {
 export interface ExecutionContext {
   /** Goes on with p after the answer has been sent. */
   waitUntil(p: Promise<unknown>): void;
+  /** Of middleware (middleware = true): passes the request on to the app, and returns its answer. */
+  next(request: Request): Promise<Response>;
 }
 
 export interface ScheduledEvent {

@@ -1,0 +1,15 @@
+;; Enables trailers while it starts, counts in memory that it grows by at each request, and starts with 7.
+(module
+  (import "http_handler" "enable_features" (func $enable_features (param i32) (result i32)))
+  (import "http_handler" "write_body" (func $write_body (param i32 i32 i32)))
+  (memory (export "memory") 1)
+  (func (export "_initialize")
+    (drop (call $enable_features (i32.const 4)))
+    (i32.store8 (i32.const 0) (i32.const 54)))
+  (func (export "handle_request") (result i64)
+    (drop (memory.grow (i32.const 1)))
+    (i32.store8 (i32.const 0) (i32.add (i32.load8_u (i32.const 0)) (i32.const 1)))
+    (i32.store8 (i32.const 1) (i32.add (call $enable_features (i32.const 0)) (i32.const 48)))
+    (call $write_body (i32.const 1) (i32.const 0) (i32.const 2))
+    (i64.const 0))
+  (func (export "handle_response") (param i32 i32)))
