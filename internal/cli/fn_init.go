@@ -56,6 +56,7 @@ func (sh *shell) initFunction(folder, template string) error {
 	if folder != "." {
 		sh.say("    cd %s", folder)
 	}
+	again := "saved file"
 	for _, t := range bundle.Templates() {
 		if t.Name != template {
 			continue
@@ -63,8 +64,11 @@ func (sh *shell) initFunction(folder, template string) error {
 		for _, command := range t.Build {
 			sh.say("    %s", command)
 		}
+		if slices.Contains(files, "Makefile") {
+			again = "build"
+		}
 	}
-	sh.say("    pandabox fn dev       # try it here, again at every saved file")
+	sh.say("    pandabox fn dev       # try it here, again at every %s", again)
 	sh.say("    pandabox fn deploy    # ship it")
 	return nil
 }

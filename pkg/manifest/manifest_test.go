@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -143,6 +144,14 @@ func FuzzParse(f *testing.F) {
 		checkFault(t, doc, err)
 		if err == nil {
 			for _, env := range append(m.Envs(), Production) {
+				if f := m.For(env).Function; (f != nil) != (m.Kind == model.KindFunction) {
+					t.Errorf("kind %s with the function %+v", m.Kind, f)
+				} else if f != nil {
+					f.Digest, f.Runtime = unbundled, cmp.Or(f.Runtime, model.RuntimeJS)
+					if err := f.Validate(); err != nil {
+						t.Errorf("accepted a function that is not valid: %v", err)
+					}
+				}
 				for _, p := range m.For(env).Processes {
 					if err := p.Validate(); err != nil {
 						t.Errorf("accepted a process that is not valid: %v", err)
