@@ -5,6 +5,7 @@ package web_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,6 +38,20 @@ func BenchmarkPost(b *testing.B) {
 	} }`)
 }
 
+// cpuTime reports the CPU time of an iteration: the wall clock is everybody's on a busy machine.
+func cpuTime(b *testing.B) func() {
+	b.Helper()
+	used := func() int64 {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			b.Fatal(err)
+		}
+		return u.Utime.Nano() + u.Stime.Nano()
+	}
+	before := used()
+	return func() { b.ReportMetric(float64(used()-before)/float64(b.N), "cpu-ns/op") }
+}
+
 func bench(b *testing.B, source string) {
 	b.Helper()
 	p, err := engine(b).Open(b.Context(), jstest.Code(source))
@@ -48,6 +63,8 @@ func bench(b *testing.B, source string) {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
+	b.ReportMetric(float64(i.Memory()), "memory-bytes")
+	defer cpuTime(b)()
 	for b.Loop() {
 		r := httptest.NewRequest(http.MethodGet, "http://example.com/api/users/42?q=hello&lang=en", nil)
 		call := &guest.Call{Request: r, Writer: &discard{h: http.Header{}}, World: &jstest.World{}, CPU: time.Second, Deadline: time.Now().Add(time.Minute)}

@@ -18,7 +18,6 @@ const endsWith = call(String.prototype.endsWith);
 const includes = call(String.prototype.includes);
 const lowerCase = call(String.prototype.toLowerCase);
 const upperCase = call(String.prototype.toUpperCase);
-const { fromCharCode } = String;
 
 const regExec = call(RegExp.prototype.exec);
 const matches = (re, text) => regExec(re, text) !== null;
@@ -62,6 +61,7 @@ const resolved = Promise.resolve.bind(Promise);
 const rejected = Promise.reject.bind(Promise);
 
 const { parse: jsonParse, stringify: jsonStringify } = JSON;
+const { encodeURI } = globalThis;
 const { min, max, floor, trunc, round, sign } = Math;
 const isInteger = Number.isInteger;
 const isNumberFinite = Number.isFinite;

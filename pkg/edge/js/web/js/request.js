@@ -12,10 +12,9 @@ class Request {
       this.#s = init;
       return;
     }
-    need(arguments.length, 1, 'Request');
     const from = requestState(input);
     const o = init === undefined || init === null ? noOptions : dictionary(init, 'The options of a Request');
-    const s = (this.#s = requestDefaults());
+    const s = (this.#s = new RequestState());
     if (from !== undefined) {
       s.url = requestURL(from);
       s.method = from.method;
@@ -112,7 +111,7 @@ class Request {
   }
   clone() {
     const s = this.#s;
-    const to = requestDefaults();
+    const to = new RequestState();
     cloneBody(s, to);
     to.url = requestURL(s);
     const names = ['method', 'redirect', 'cache', 'credentials', 'mode', 'referrer', 'referrerPolicy', 'integrity', 'keepalive'];
@@ -131,30 +130,32 @@ class Request {
 publish(Request);
 const streamPipeTo = ReadableStream.prototype.pipeTo;
 
-function requestDefaults() {
-  return {
-    body: null,
-    stream: undefined,
-    used: false,
-    type: null,
-    headers: undefined,
-    pairs: null,
-    immutable: false,
-    method: 'GET',
-    url: '',
-    known: true, // the URL is serialised
-    signal: undefined,
-    follow: undefined, // the signal that `signal` follows
-    redirect: 'follow',
-    cache: 'default',
-    credentials: 'same-origin',
-    mode: 'cors',
-    referrer: 'about:client',
-    referrerPolicy: '',
-    integrity: '',
-    keepalive: false,
-  };
+// As ResponseState is.
+function RequestState() {
+  this.body = null;
+  this.method = 'GET';
+  this.url = '';
+  this.pairs = null;
 }
+RequestState.prototype = {
+  __proto__: null,
+  known: true, // the URL is serialised
+  type: null,
+  stream: undefined,
+  used: false,
+  headers: undefined,
+  immutable: false,
+  signal: undefined,
+  follow: undefined, // the signal that `signal` follows
+  redirect: 'follow',
+  cache: 'default',
+  credentials: 'same-origin',
+  mode: 'cors',
+  referrer: 'about:client',
+  referrerPolicy: '',
+  integrity: '',
+  keepalive: false,
+};
 
 const upperMethods = /^(?:delete|get|head|options|post|put|patch)$/i;
 const forbiddenMethods = /^(?:connect|trace|track)$/i;

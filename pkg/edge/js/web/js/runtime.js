@@ -1,18 +1,18 @@
 // What the runtime of package js uses: see package bridge.
 
 host.newRequest = (method, url, pairs, source, signal) => {
-  const s = requestDefaults();
+  const s = new RequestState();
   s.method = method;
   s.url = url;
   s.known = false;
   s.pairs = pairs;
   s.body = source;
-  s.signal = signal;
+  if (signal !== undefined) s.signal = signal;
   return newRequest(s);
 };
 
 host.newResponse = (status, statusText, pairs, source, url, redirected) => {
-  const s = responseDefaults();
+  const s = new ResponseState();
   s.status = status;
   s.statusText = statusText;
   s.pairs = pairs;

@@ -39,15 +39,37 @@ let lastRecord = null;
 const parseRecord = (text, base) => {
   if (base === undefined) {
     if (text === lastText && lastRecord !== null) return lastRecord;
+    const known = ofKnownOrigin(text);
+    if (known !== null) return known;
     const m = text.length < 2048 ? regExec(plainURL, text) : null;
     const r = m === null ? fromHost(parseURL(text, undefined, parts)) : (plain(text, m) ?? fromHost(parseURL(text, undefined, parts)));
     if (r !== null) {
       lastText = text;
       lastRecord = r;
+      if (r.hostStart === r.protocol + 2 && matches(/^https?:/, r.href)) {
+        originRecord = r;
+        origin = slice(r.href, 0, r.path + 1);
+      }
     }
     return r;
   }
   return fromHost(parseURL(text, base.href, parts));
+};
+
+// The requests of a function come to few origins: where the last one is that of text, what follows needs to have no
+// character that is escaped, dot segment or fragment. originRecord is that of a URL without user name and password.
+let origin = '';
+let originRecord = null;
+const ofKnownOrigin = (text) => {
+  if (originRecord === null || !startsWith(text, origin)) return null;
+  const at = origin.length;
+  const rest = slice(text, at - 1);
+  if (rest.length > 2048 || encodeURI(rest) !== rest || includes(rest, '/.') || includes(rest, "'") || includes(rest, '#')) return null;
+  const found = indexOf(text, '?', at);
+  const query = found < 0 ? text.length : found;
+  const o = originRecord;
+  lastText = text;
+  return (lastRecord = record(text, o.protocol, o.user, o.password, o.hostStart, o.hostEnd, o.path, query, text.length));
 };
 
 const plain = (text, m) => {
@@ -69,8 +91,8 @@ let urlRecord; // the record of a URL object, undefined for anything else
 class URL {
   #r;
   #params;
+  // Without an argument it is that "undefined" is no URL what throws: looking at arguments has a price.
   constructor(url, base = undefined) {
-    need(arguments.length, 1, 'URL');
     const text = usv(url);
     let from;
     if (base !== undefined) {
