@@ -183,3 +183,37 @@ func BenchmarkHello(b *testing.B) {
 		}
 	}
 }
+
+// full is a client that takes the head and nothing else.
+type full struct{ *httptest.ResponseRecorder }
+
+var errFull = errors.New("no more")
+
+func (full) Write([]byte) (int, error) { return 0, errFull }
+
+func TestACommandEndsWhenItsAnswerCannotBeSent(t *testing.T) {
+	h := handler(t, nil, model.FunctionLimits{})
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/o", strings.NewReader(strings.Repeat("x", 1<<20)))
+	h.ServeHTTP(full{httptest.NewRecorder()}, r)
+	if errs := h.Errors(); len(errs) != 1 || !errors.Is(errs[0], errFull) {
+		t.Errorf("ended with %v", errs)
+	}
+}
+
+// stalled is a body that comes to an end with its request.
+type stalled struct{ ctx context.Context }
+
+func (s stalled) Read([]byte) (int, error) {
+	<-s.ctx.Done()
+	return 0, s.ctx.Err()
+}
+
+func TestACommandEndsWithItsTimeWhileItReads(t *testing.T) {
+	h := handler(t, nil, model.FunctionLimits{Timeout: model.Duration(100 * time.Millisecond)})
+	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
+	defer cancel()
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/o", stalled{ctx}))
+	if errs := h.Errors(); len(errs) != 1 || !errors.Is(errs[0], guest.ErrTimeout) {
+		t.Errorf("ended with %v", errs)
+	}
+}
