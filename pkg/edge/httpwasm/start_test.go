@@ -63,3 +63,11 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestFunctionsThatTheABIDoesNotHaveAreRefused(t *testing.T) {
+	_, err := engine(t).Open(t.Context(), guest.Code{Main: fixture(t, "unknown.wasm")})
+	var m *model.Error
+	if !errors.As(err, &m) || m.Kind != model.KindInvalid || !strings.Contains(m.What, "http_handler.get_weather") || m.Hint == "" {
+		t.Errorf("opened: %v", err)
+	}
+}
