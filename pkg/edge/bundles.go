@@ -82,6 +82,9 @@ func (s *bundles) add(ctx context.Context, r io.Reader) (model.Bundle, error) {
 	if err != nil {
 		return model.Bundle{}, err
 	}
+	if err := checkSyntax(b); err != nil {
+		return model.Bundle{}, err
+	}
 	if err := half.Sync(); err != nil {
 		return model.Bundle{}, fmt.Errorf("keeping the bundle: %w", err)
 	}

@@ -35,8 +35,9 @@ type Config struct {
 	// Running is how many calls may use the processor for long at the same time; the others take turns. 0 means one less
 	// than there are processors, at least one.
 	Running int
-	// Idle bounds the bytes that isolates and snapshots hold which nobody uses; those of the function that was called
-	// longest ago go first. 0 means DefaultIdle.
+	// Idle bounds the bytes of isolates and snapshots that nobody uses; those of the function that was called longest ago
+	// go first. What was used within a second stays, up to twice as much in all. It counts the whole linear memory, of
+	// which a third or less is resident where it is as the snapshot has it. 0 means DefaultIdle.
 	Idle int64
 	// IdleTime is after how long an isolate nobody uses is closed; the snapshot goes after ten times that. 0 means
 	// DefaultIdleTime.
@@ -53,7 +54,7 @@ type Engine interface {
 
 // Defaults of a Config.
 const (
-	DefaultIdle     = 32 << 20
+	DefaultIdle     = 256 << 20
 	DefaultIdleTime = 30 * time.Second
 )
 

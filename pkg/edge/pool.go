@@ -12,6 +12,10 @@ import (
 // openTime bounds how long code may take to be made ready.
 const openTime = 60 * time.Second
 
+// scriptMemory is about what a program in JavaScript takes while it has no isolates: the pages of its snapshot are in a
+// file.
+const scriptMemory = 24 << 10
+
 // opening is a program on its way.
 type opening struct {
 	done chan struct{}
@@ -119,6 +123,9 @@ func (f *function) open() *opening {
 // adopt makes program the function's. The caller holds mu, or nobody else knows the function.
 func (f *function) adopt(program guest.Program) {
 	f.program, f.snapshot, f.used = program, program.Snapshot(), time.Now()
+	if f.spec.Function.Runtime == model.RuntimeJS {
+		f.snapshot = min(f.snapshot, scriptMemory)
+	}
 	f.host.hold(f.snapshot)
 }
 

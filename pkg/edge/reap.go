@@ -9,8 +9,8 @@ import (
 const (
 	// programTimes is how much longer than an idle isolate a snapshot is kept that nobody uses.
 	programTimes = 10
-	// recent is how long ago a function was called at most to be left alone whatever is held: dropping what the next
-	// request needs would make it again each time.
+	// recent is how long ago a function was called at most to be left alone, as long as not twice as much is held as may
+	// be: dropping what the next request needs would make it again each time.
 	recent = time.Second
 )
 
@@ -62,17 +62,19 @@ func (h *Host) reapMost(ctx context.Context, now time.Time) {
 	}
 	var all []candidate
 	for _, f := range *h.table.Load() {
-		if used := f.lastUsed(); used.Before(now.Add(-recent)) {
-			all = append(all, candidate{f, used})
-		}
+		all = append(all, candidate{f, f.lastUsed()})
 	}
 	slices.SortFunc(all, func(a, b candidate) int { return a.used.Compare(b.used) })
 	for _, c := range all {
-		if h.held.Load() <= h.cfg.Idle {
+		most := h.cfg.Idle
+		if c.used.After(now.Add(-recent)) {
+			most *= 2
+		}
+		if h.held.Load() <= most {
 			return
 		}
 		c.f.shrink(ctx, now)
-		if h.held.Load() > h.cfg.Idle {
+		if h.held.Load() > most {
 			h.drop(ctx, c.f, now)
 		}
 	}
