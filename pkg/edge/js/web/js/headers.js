@@ -147,15 +147,17 @@ function headersFrom(init) {
   const method = init[symbolIterator];
   if (isHeaders(init) && method === Headers.prototype.entries) return arraySlice(headerPairs(init));
   if (method === undefined || method === null) {
-    const flat = recordOf(init, byteString);
-    for (let i = 0; i < flat.length; i += 2) {
-      flat[i] = headerName(flat[i]);
-      flat[i + 1] = headerValue(flat[i + 1]);
+    const flat = [];
+    const names = ownKeys(init);
+    for (let i = 0, n = 0; i < names.length; i++) {
+      if (!isEnumerable(init, names[i])) continue;
+      flat[n++] = headerName(names[i]);
+      flat[n++] = headerValue(init[names[i]]);
     }
     return flat;
   }
   if (typeof method !== 'function') throw new TypeErr('Headers: the iterator is not a function');
-  const pairs = iterate(init, method, (pair) => listOf(pair, byteString, 'Headers: a pair'));
+  const pairs = iterate(init, method, (pair) => listOf(pair, (v) => `${v}`, 'Headers: a pair'));
   const flat = [];
   for (let i = 0; i < pairs.length; i++) {
     if (pairs[i].length !== 2) throw new TypeErr('Headers: a pair has not two elements');
@@ -165,6 +167,7 @@ function headersFrom(init) {
   return flat;
 }
 
+// byteString need not be asked for names and values: what it refuses they refuse as well.
 function byteString(v) {
   const s = typeof v === 'string' ? v : `${v}`;
   if (matches(/[^\0-\xff]/, s)) throw new TypeErr(`${jsonStringify(s)} has characters above U+00FF`);

@@ -4,6 +4,7 @@ const { apply, construct, ownKeys, getPrototypeOf, setPrototypeOf, definePropert
 const { create, freeze, keys: objectKeys, prototype: ObjectPrototype, is: sameValue } = Object;
 const call = Function.prototype.bind.bind(Function.prototype.call);
 const getter = (object, name) => call(getOwnPropertyDescriptor(object, name).get);
+const isEnumerable = call(ObjectPrototype.propertyIsEnumerable);
 const ownsProperty = call(ObjectPrototype.hasOwnProperty);
 
 const { toWellFormed: _toWellFormed } = String.prototype;

@@ -46,7 +46,7 @@ const parseRecord = (text, base) => {
     if (r !== null) {
       lastText = text;
       lastRecord = r;
-      if (r.hostStart === r.protocol + 2 && matches(/^https?:/, r.href)) {
+      if (ownsProperty(r, 'path') && r.hostStart === r.protocol + 2 && matches(/^https?:/, r.href)) {
         originRecord = r;
         origin = slice(r.href, 0, r.path + 1);
       }
@@ -62,14 +62,14 @@ let origin = '';
 let originRecord = null;
 const ofKnownOrigin = (text) => {
   if (originRecord === null || !startsWith(text, origin)) return null;
-  const at = origin.length;
-  const rest = slice(text, at - 1);
-  if (rest.length > 2048 || encodeURI(rest) !== rest || includes(rest, '/.') || includes(rest, "'") || includes(rest, '#')) return null;
-  const found = indexOf(text, '?', at);
-  const query = found < 0 ? text.length : found;
-  const o = originRecord;
-  lastText = text;
-  return (lastRecord = record(text, o.protocol, o.user, o.password, o.hostStart, o.hostEnd, o.path, query, text.length));
+  const end = text.length;
+  if (end > 2048 || encodeURI(text) !== text || includes(text, '/.') || includes(text, "'") || includes(text, '#')) return null;
+  const query = indexOf(text, '?');
+  const r = create(originRecord); // the parts before the path are the same
+  r.href = lastText = text;
+  r.query = query < 0 ? end : query;
+  r.hash = end;
+  return (lastRecord = r);
 };
 
 const plain = (text, m) => {

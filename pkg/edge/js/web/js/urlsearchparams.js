@@ -32,12 +32,13 @@ const formText = (list) => {
 // findInText finds a value in a text that has no escapes without taking all of it apart; undefined where it cannot tell.
 const findInText = (text, name) => {
   if (includes(text, '%') || includes(text, '+') || includes(name, '&') || includes(name, '=')) return undefined;
-  const all = `&${text}&`;
-  if (includes(all, `&${name}&`)) return undefined;
-  const at = indexOf(all, `&${name}=`);
-  if (at < 0) return null;
-  const from = at + name.length + 2;
-  return slice(all, from, indexOf(all, '&', from));
+  const at = indexOf(text, `${name}=`);
+  if (at < 0 || (at > 0 && charCode(text, at - 1) !== 38)) return undefined;
+  const bare = indexOf(text, `${name}&`);
+  if (bare >= 0 && bare < at) return undefined;
+  const from = at + name.length + 1;
+  const end = indexOf(text, '&', from);
+  return end < 0 ? slice(text, from) : slice(text, from, end);
 };
 
 let paramsOf; // (url, query) → the object of url.searchParams
@@ -48,6 +49,7 @@ class URLSearchParams {
   #list; // a flat array, or the text it is read from when first looked at
   #url = null;
   constructor(init = '') {
+    if (init === SECRET) return;
     if (typeof init === 'string') this.#list = usv(init[0] === '?' ? slice(init, 1) : init);
     else if (isObject(init)) {
       const method = init[symbolIterator];
@@ -62,7 +64,7 @@ class URLSearchParams {
         });
         this.#list = flat;
       } else this.#list = recordOf(init, usv);
-    } else if (init !== SECRET) {
+    } else {
       init = usv(init);
       this.#list = init[0] === '?' ? slice(init, 1) : init;
     }
