@@ -176,6 +176,19 @@ func TestErrorsNameThePlace(t *testing.T) {
 	}
 }
 
+func TestJSXGoesWhereTsconfigSays(t *testing.T) {
+	files := map[string]string{"src/index.tsx": "export default { fetch() { return new Response(<b/>) } }"}
+	if m := refusal(t, files, Options{}); !strings.Contains(m.What, "src/index.tsx:1:48: JSX needs") || !strings.Contains(m.Hint, "jsxImportSource") {
+		t.Errorf("refused with %q, try %q", m.What, m.Hint)
+	}
+	files["tsconfig.json"] = `{"compilerOptions":{"jsx":"react-jsx","jsxImportSource":"views"}}`
+	files["node_modules/views/package.json"] = `{"exports":{"./jsx-runtime":"./run.js"}}`
+	files["node_modules/views/run.js"] = "export const jsx = () => 'made by views'\n"
+	if b := build(t, files, Options{}); !strings.Contains(string(b.Main), "made by views") {
+		t.Errorf("bundled\n%s", b.Main)
+	}
+}
+
 func TestPartsOfNodeAreRefused(t *testing.T) {
 	for module, hint := range map[string]string{
 		"fs": "env.KV", "node:fs/promises": "env.KV", "node:crypto": "crypto.subtle", "http": "fetch", "node:sqlite": "web or worker",

@@ -104,6 +104,9 @@ func missing(name string) (text, hint string) {
 	case strings.Contains(name, ":"):
 		return fmt.Sprintf("%q is a module of another platform", name), "bindings come as the second argument: fetch(request, env, ctx)"
 	}
+	if name == "react/jsx-runtime" { // nobody wrote this import
+		return "JSX needs a package that makes something of it", `npm install hono, and in tsconfig.json "compilerOptions": {"jsx": "react-jsx", "jsxImportSource": "hono/jsx"}; or npm install react`
+	}
 	parts := strings.SplitN(name, "/", 3)
 	pkg := parts[0]
 	if strings.HasPrefix(name, "@") && len(parts) > 1 {
