@@ -61,7 +61,7 @@ func (i *isolate) start(a args) (qjs.Value, error) {
 	v, err := i.answered(a, answer{state: streaming})
 	if err == nil && v == qjs.Undefined { // the first write may follow at once, from another goroutine
 		i.vm.Pause()
-		i.call.answer.begin(i.call.Writer)
+		i.call.answer.begin(i.call)
 		i.vm.Resume()
 	}
 	return v, err
@@ -104,7 +104,7 @@ func (a *answer) write(c *call) error {
 
 // pass copies a body from one stream to the other.
 func (a *answer) pass(c *call) error {
-	a.begin(c.Writer)
+	a.begin(c)
 	flush := http.NewResponseController(c.Writer)
 	for {
 		b, err := a.relayed.read()
@@ -123,12 +123,15 @@ func (a *answer) pass(c *call) error {
 }
 
 // begin writes the head of a streamed answer.
-func (a *answer) begin(w http.ResponseWriter) {
-	c := http.NewResponseController(w)
-	_ = c.EnableFullDuplex() // the handler may read on while it writes; HTTP/2 always can
-	a.head(w)
-	w.WriteHeader(a.status)
-	_ = c.Flush()
+func (a *answer) begin(c *call) {
+	w := http.NewResponseController(c.Writer)
+	if c.incoming != nil && !c.incoming.ended.Load() {
+		// The handler may read on while it writes. HTTP/2 always can; HTTP/1 must be told.
+		c.duplex = w.EnableFullDuplex() == nil
+	}
+	a.head(c.Writer)
+	c.Writer.WriteHeader(a.status)
+	_ = w.Flush()
 }
 
 // bodied tells whether the status may have a body.

@@ -24,6 +24,7 @@ type source struct {
 	body    io.ReadCloser
 	unblock func() // ends a read under way
 	reading atomic.Bool
+	ended   atomic.Bool // it was read to its end
 	buf     []byte
 }
 
@@ -44,6 +45,7 @@ func (s *source) read() ([]byte, error) {
 		case n > 0:
 			return s.buf[:n], nil
 		case errors.Is(err, io.EOF):
+			s.ended.Store(true)
 			return nil, nil
 		case err != nil:
 			return nil, fmt.Errorf("reading the body: %w", err)
@@ -61,6 +63,7 @@ func (s *source) all(limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the body: %w", err)
 	}
+	s.ended.Store(int64(len(b)) <= limit)
 	if int64(len(b)) > limit {
 		return nil, &bridge.Exception{Name: "RangeError", Message: "the body is larger than the function's memory: read it as a stream"}
 	}

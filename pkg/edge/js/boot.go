@@ -95,7 +95,7 @@ func (e *Engine) compile(ctx context.Context) ([][]byte, error) {
 	for _, s := range []struct{ name, source string }{
 		{"web", e.prelude.Source}, {"console", consoleScript}, {"runtime", runtimeScript}, {"done", "delete globalThis.host"},
 	} {
-		code, ok, err := i.js.Compile(s.source, ownScripts+s.name)
+		code, ok, err := i.js.Compile(s.source, ownScripts+s.name, qjs.Script)
 		if err != nil {
 			return nil, err
 		}

@@ -25,6 +25,9 @@ type call struct {
 	failed *failure
 	timers timers
 
+	incoming *source // the request's body
+	duplex   bool    // it may be read while the answer is written
+
 	work     *work // nil until something is waited for
 	nextOp   int
 	ops      map[int]op
@@ -131,8 +134,25 @@ func (i *isolate) end() {
 		}
 		w.wg.Wait()
 	}
+	c.leave()
 	i.vm.End()
 	i.call = nil
+}
+
+// leave ends reading the request's body: net/http wants none of it to be read after its handler has returned.
+func (c *call) leave() {
+	s := c.incoming
+	if s == nil {
+		return
+	}
+	s.close()
+	if c.duplex {
+		c.duplex = false
+		if !s.ended.Load() {
+			s.unblock()
+		}
+		_ = s.body.Close()
+	}
 }
 
 // release gives back what promises of the call hold in the guest; for a guest that lives on.

@@ -110,7 +110,9 @@ func (r sourceReader) Read(b []byte) (int, error) {
 		return 0, errBusy
 	}
 	defer r.s.reading.Store(false)
-	return r.s.body.Read(b)
+	n, err := r.s.body.Read(b)
+	r.s.ended.Store(errors.Is(err, io.EOF))
+	return n, err
 }
 
 func (r sourceReader) Close() error { return nil }

@@ -35,33 +35,37 @@ type Program struct {
 var _ guest.Program = (*Program)(nil)
 
 // Open evaluates the module and takes its snapshot, or finds the one that was taken before.
-func (e *Engine) Open(ctx context.Context, code guest.Code) (guest.Program, error) {
-	limits := code.Function.Limits.Filled()
-	p := &Program{engine: e, memory: limits.Memory, trace: tracer{raw: code.SourceMap}}
-	if len(code.Env) > 0 {
-		b, err := json.Marshal(code.Env)
+func (e *Engine) Open(ctx context.Context, bundle guest.Code) (guest.Program, error) {
+	limits := bundle.Function.Limits.Filled()
+	p := &Program{engine: e, memory: limits.Memory, trace: tracer{raw: bundle.SourceMap}}
+	if len(bundle.Env) > 0 {
+		b, err := json.Marshal(bundle.Env)
 		if err != nil {
 			return nil, fmt.Errorf("writing the variables of a function: %w", err)
 		}
 		p.env = string(b)
 	}
-	key := programKey(code.Main, p.memory)
+	key := programKey(bundle.Main, p.memory)
 	if p.snapshot, p.handlers = e.store.program(e.module, e.base, key); p.snapshot != nil {
 		return p, nil
 	}
-	i, err := e.isolate(ctx, p, e.base, p.memory)
+	until := time.Now().Add(limits.Timeout.Std())
+	var code []byte
+	parser, err := p.within(ctx, limits.CPU.Std(), until, func(i *isolate) (err error) {
+		code, err = i.compile(string(bundle.Main))
+		return err
+	})
 	if err != nil {
-		return nil, err
-	}
-	i.vm.Begin(ctx, limits.CPU.Std(), time.Now().Add(limits.Timeout.Std()))
-	err = i.load(string(code.Main))
-	i.vm.End()
-	if err != nil {
-		_ = i.Close(ctx)
 		return nil, loading(err)
 	}
-	p.snapshot, err = e.store.keep(ctx, e.module, i.vm, e.base, key+"-"+strconv.Itoa(p.handlers))
+	if err := parser.Close(ctx); err != nil {
+		return nil, err
+	}
+	i, err := p.within(ctx, limits.CPU.Std(), until, func(i *isolate) error { return i.load(code) })
 	if err != nil {
+		return nil, loading(err)
+	}
+	if p.snapshot, err = e.store.keep(ctx, e.module, i.vm, e.base, key+"-"+strconv.Itoa(p.handlers)); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -89,15 +93,38 @@ const (
 	// touches every page, and most garbage has no cycles
 )
 
+// within runs f in an isolate of the bare engine, with the meter on. After an error the isolate is closed.
+func (p *Program) within(ctx context.Context, cpu time.Duration, until time.Time, f func(i *isolate) error) (*isolate, error) {
+	i, err := p.engine.isolate(ctx, p, p.engine.base, p.memory)
+	if err != nil {
+		return nil, err
+	}
+	i.vm.Begin(ctx, cpu, until)
+	if err = i.js.LimitMemory(p.memory - reserve); err == nil {
+		if err = i.js.CollectAt(int(min(collectAt, (p.memory-reserve)*3/4))); err == nil {
+			err = f(i)
+		}
+	}
+	i.vm.End()
+	if err != nil {
+		_ = i.Close(ctx)
+		return nil, err
+	}
+	return i, nil
+}
+
+// compile turns the module into bytecode: what parsing leaves behind, and the text, are no part of the snapshot then.
+func (i *isolate) compile(main string) ([]byte, error) {
+	code, ok, err := i.js.Compile(main, mainName, qjs.Module)
+	if err == nil && !ok {
+		err = i.topLevel()
+	}
+	return code, err
+}
+
 // load evaluates a module and finds its handlers.
-func (i *isolate) load(main string) error {
-	if err := i.js.LimitMemory(i.program.memory - reserve); err != nil {
-		return err
-	}
-	if err := i.js.CollectAt(int(min(collectAt, (i.program.memory-reserve)*3/4))); err != nil {
-		return err
-	}
-	promise, err := i.js.Eval(main, mainName, qjs.Module)
+func (i *isolate) load(code []byte) error {
+	promise, err := i.js.Run(code)
 	if err != nil {
 		return err
 	}

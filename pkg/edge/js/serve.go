@@ -23,7 +23,8 @@ func (i *isolate) Serve(ctx context.Context, g *guest.Call) (rest func(context.C
 	body := g.Request.Body != nil && g.Request.Body != http.NoBody
 	if body {
 		w := c.background()
-		w.sources = append(w.sources, &source{body: g.Request.Body, unblock: unblockRead(g)})
+		c.incoming = &source{body: g.Request.Body, unblock: unblockRead(g)}
+		w.sources = append(w.sources, c.incoming)
 	}
 	if err = i.enter(i.x.Dispatch, qjs.Int(methodNumber(g.Request.Method)), qjs.Bool(body)); err == nil {
 		err = i.loop(func() bool { return c.answer.state != unanswered || c.failed != nil })
@@ -63,6 +64,7 @@ func (i *isolate) enter(f qjs.Value, a ...qjs.Value) error {
 func (i *isolate) after() (func(context.Context) error, error) {
 	c := i.call
 	if c.holds > 0 {
+		c.leave()
 		left := i.vm.Left()
 		return func(ctx context.Context) error {
 			c.ctx = ctx

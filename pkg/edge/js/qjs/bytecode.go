@@ -3,9 +3,9 @@ package qjs
 // stripSource leaves the text of functions out of bytecode.
 const stripSource = 1 << 4
 
-// Compile turns a script into bytecode, which another instance of the same engine can Run: without having to parse it,
-// and without its text. ok is false where it does not compile: the exception is pending.
-func (r *Realm) Compile(source, name string) (code []byte, ok bool, err error) {
+// Compile turns a script or a module into bytecode, which another instance of the same engine can Run: without having to
+// parse it, and without its text. ok is false where it does not compile: the exception is pending.
+func (r *Realm) Compile(source, name string, how int) (code []byte, ok bool, err error) {
 	src, err := r.cstring(source)
 	if err != nil {
 		return nil, false, err
@@ -15,7 +15,7 @@ func (r *Realm) Compile(source, name string) (code []byte, ok bool, err error) {
 		return nil, false, err
 	}
 	at := r.marks.Scratch
-	p, err := r.do(fnCompile, uint64(src), uint64(len(source)), uint64(file), Script, stripSource, uint64(at))
+	p, err := r.do(fnCompile, uint64(src), uint64(len(source)), uint64(file), uint64(how), stripSource, uint64(at))
 	if err != nil || uint32(p) == 0 {
 		return nil, false, err
 	}
@@ -27,7 +27,7 @@ func (r *Realm) Compile(source, name string) (code []byte, ok bool, err error) {
 	return append([]byte{}, view...), true, nil
 }
 
-// Run runs bytecode of a script. It is trusted: the engine does not check it.
+// Run runs bytecode, with what Eval returns. It is trusted: the engine does not check it.
 func (r *Realm) Run(code []byte) (Value, error) {
 	p, err := r.do(fnMalloc, uint64(len(code)))
 	if err != nil {
