@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/pandabox/pandabox/pkg/model"
+	"github.com/pandabox/pandabox/pkg/store"
 )
 
 // functionHost stands for pkg/edge.
@@ -191,6 +193,48 @@ func TestAVariableBeforeTheFirstDeploy(t *testing.T) {
 	b.deployFunction("api", model.Function{})
 	if w := b.status("api"); w.App.Kind != model.KindFunction || w.Workload.ConfigVersion != 1 {
 		t.Errorf("it is %+v", w.App)
+	}
+}
+
+// TestARequiredVariableOfAFunctionOnAnApp is set before the first deploy, which then comes into the project of that app.
+func TestARequiredVariableOfAFunctionOnAnApp(t *testing.T) {
+	b := newBox(t)
+	b.settle(b.deploy("shop", "1").WorkloadID, true)
+	ref := Ref{App: "api"}
+	n := NewDeploy{Function: b.function("code", model.Function{On: "shop", Routes: []string{"/api/*"}}), Required: []string{"KEY"}}
+	_, err := b.Deploys.Create(t.Context(), root, ref, n)
+	told(t, err, model.KindInvalid)
+	for _, r := range []Ref{ref, {App: "api", Env: "staging"}} {
+		if _, err := b.Variables.Set(t.Context(), root, r, VariableChange{Set: map[string]string{"KEY": "1"}, Secrets: []string{"KEY"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := b.status("api")
+	if before.Project != "api" {
+		t.Fatalf("it is in %s", before.Project)
+	}
+	if _, err := b.Deploys.Create(t.Context(), root, ref, n); err != nil {
+		t.Fatal(err)
+	}
+	after := b.status("api")
+	if after.Project != "shop" || after.Workload.ID != before.Workload.ID || after.Env.ID != b.status("shop").Env.ID || after.On["shop"] == nil {
+		t.Errorf("it is %+v in %s", after.Workload, after.Project)
+	}
+	if env, err := b.Environ(t.Context(), after.Workload.ID, after.Workload.ConfigVersion); err != nil || !slices.Equal(env, []string{"KEY=1"}) {
+		t.Errorf("its variables are %q, %v", env, err)
+	}
+	err = b.store.View(t.Context(), func(tx *store.Tx) error {
+		if _, err := tx.ProjectNamed(after.Workload.OrgID, "api"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the project it left: %v", err)
+		}
+		_, err := tx.Environment(before.Env.ID)
+		if !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the environment it left: %v", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

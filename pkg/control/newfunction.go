@@ -109,6 +109,10 @@ func (c *Control) projectOn(tx *store.Tx, o model.Org, ref Ref, f model.Function
 	}
 	own, err := tx.AppNamed(o.ID, ref.App)
 	if err == nil && own.ProjectID != on.ProjectID {
+		moved, err := c.moveUnreleased(tx, own, p)
+		if err != nil || moved {
+			return p.Name, err
+		}
 		return "", model.Conflict("%s and %s belong to different projects", ref.App, f.On).
 			WithWhy("a function can only be on an app of its own project").
 			WithHint("deploy the function under another name, or destroy %s first: pandabox destroy -a %s", ref.App, ref.App)
@@ -117,6 +121,36 @@ func (c *Control) projectOn(tx *store.Tx, o model.Org, ref Ref, f model.Function
 	}
 	return p.Name, nil
 }
+
+// moveUnreleased moves an app that was made by setting a variable, and never had a release, to another project; false when
+// it had one.
+func (c *Control) moveUnreleased(tx *store.Tx, a model.App, to model.Project) (bool, error) {
+	ws, err := tx.WorkloadsOf(a.ID)
+	if err != nil || slices.ContainsFunc(ws, released) {
+		return false, err
+	}
+	for _, w := range ws {
+		e, err := tx.Environment(w.EnvID)
+		if err != nil {
+			return false, err
+		}
+		there, err := tx.EnvironmentNamed(to.ID, e.Name)
+		if errors.Is(err, store.ErrNotFound) {
+			there = model.Environment{ID: c.newID("env"), OrgID: a.OrgID, ProjectID: to.ID, Name: e.Name, Kind: e.Kind, CreatedAt: c.now()}
+			err = tx.PutEnvironment(there)
+		}
+		if err != nil {
+			return false, err
+		}
+		if err := tx.MoveWorkload(w, there); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// released tells whether a workload ever had a release, or is on its way out.
+func released(w model.Workload) bool { return w.LastRelease > 0 || w.Deleting }
 
 // fixKind gives an app that was made by setting a variable, and never had a release, the kind of its first deploy.
 func (c *Control) fixKind(tx *store.Tx, o model.Org, ref Ref, kind model.AppKind) error {
@@ -131,7 +165,7 @@ func (c *Control) fixKind(tx *store.Tx, o model.Org, ref Ref, kind model.AppKind
 	if err != nil {
 		return err
 	}
-	fixed := slices.ContainsFunc(ws, func(w model.Workload) bool { return w.LastRelease > 0 })
+	fixed := slices.ContainsFunc(ws, released)
 	switch {
 	case fixed && (kind == model.KindFunction || a.Kind == model.KindFunction):
 		return otherKind(ref, a.Kind, kind)

@@ -83,19 +83,40 @@ func (tx *Tx) forgetWorkload(w model.Workload) error {
 			return err
 		}
 	}
-	if !workloads().any(tx, scan{index: "env", prefix: w.EnvID + "/"}) {
-		if err := environments().delete(tx, w.EnvID); err != nil {
-			return err
-		}
-	}
-	if !apps().any(tx, scan{index: "project", prefix: w.ProjectID + "/"}) &&
-		!environments().any(tx, scan{index: "name", prefix: w.ProjectID + "/"}) {
-		if err := projects().delete(tx, w.ProjectID); err != nil {
-			return err
-		}
-	}
 	tx.move(w.ID)
-	return nil
+	return tx.dropEmpty(w.EnvID, w.ProjectID)
+}
+
+// dropEmpty deletes an environment without workloads, and a project without apps and environments.
+func (tx *Tx) dropEmpty(envID, projectID string) error {
+	if !workloads().any(tx, scan{index: "env", prefix: envID + "/"}) {
+		if err := environments().delete(tx, envID); err != nil {
+			return err
+		}
+	}
+	if apps().any(tx, scan{index: "project", prefix: projectID + "/"}) || environments().any(tx, scan{index: "name", prefix: projectID + "/"}) {
+		return nil
+	}
+	return projects().delete(tx, projectID)
+}
+
+// MoveWorkload puts a workload into another environment, with its app into the environment's project. Nothing of it may
+// run. The environment and project it leaves empty are deleted.
+func (tx *Tx) MoveWorkload(w model.Workload, to model.Environment) error {
+	a, err := tx.App(w.AppID)
+	if err != nil {
+		return err
+	}
+	a.ProjectID = to.ProjectID
+	if err := tx.PutApp(a); err != nil {
+		return err
+	}
+	wasIn, of := w.EnvID, w.ProjectID
+	w.EnvID, w.ProjectID = to.ID, to.ProjectID
+	if err := tx.PutWorkload(w); err != nil {
+		return err
+	}
+	return tx.dropEmpty(wasIn, of)
 }
 
 // deleteAll deletes the records a scan chooses.
