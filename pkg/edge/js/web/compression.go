@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
-	"hash"
 	"hash/adler32"
 	"hash/crc32"
 	"io"
@@ -95,7 +95,7 @@ func adler(sum uint32, b []byte) uint32 {
 		return 0
 	}
 	_, _ = h.Write(b)
-	return h.(hash.Hash32).Sum32()
+	return h.Sum32()
 }
 
 // inflateAll(format, bytes) → what they expand to: a whole stream and nothing after it.
@@ -117,7 +117,7 @@ func inflateAll(ctx context.Context, a bridge.Args) (bridge.Value, error) {
 		if err == nil {
 			return bridge.Undefined(), bridge.Throw("RangeError", "the compressed data expands to more than 64 MiB")
 		}
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			return bad(err)
 		}
 		break

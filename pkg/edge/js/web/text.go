@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strings"
 	"unicode/utf8"
 
@@ -135,7 +136,7 @@ func decode(name string, b []byte, fatal, ignoreBOM, last bool) (text string, re
 	if m := mark(name); m != "" && !ignoreBOM {
 		b = bytes.TrimPrefix(b, []byte(m))
 	}
-	wrong := false
+	var wrong bool
 	switch name {
 	case "utf-8":
 		text, rest, wrong = decodeUTF8(b, last)
@@ -196,10 +197,10 @@ func decodeLegacy(e encoding.Encoding, name string, b []byte, last bool) (string
 		n, used, err := d.Transform(buf[:], b[done:], last)
 		out.Write(buf[:n])
 		done += used
-		if err == transform.ErrShortDst && n > 0 {
+		if errors.Is(err, transform.ErrShortDst) && n > 0 {
 			continue
 		}
-		if err != nil && err != transform.ErrShortSrc {
+		if err != nil && !errors.Is(err, transform.ErrShortSrc) {
 			return "", nil, err
 		}
 		break

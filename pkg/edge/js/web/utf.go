@@ -34,7 +34,8 @@ func decodeUTF8(b []byte, last bool) (text string, rest []byte, wrong bool) {
 // brokenUTF8 returns how many bytes of b, which begins no valid sequence, one U+FFFD stands for. ended is false where
 // more bytes could complete it.
 func brokenUTF8(b []byte) (n int, ended bool) {
-	need, low, high := 0, byte(0x80), byte(0xbf)
+	var need int
+	low, high := byte(0x80), byte(0xbf)
 	switch c := b[0]; {
 	case c >= 0xc2 && c <= 0xdf:
 		need = 1
