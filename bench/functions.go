@@ -162,7 +162,7 @@ func wasmHello(ctx context.Context, s *setup) (_ result, err error) {
 		return result{}, err
 	}
 	defer peer.stop(&err)
-	dir, err := s.guest(ctx)
+	dir, err := s.guest(ctx, "guest")
 	if err != nil {
 		return result{}, err
 	}
@@ -184,20 +184,20 @@ func wasmHello(ctx context.Context, s *setup) (_ result, err error) {
 	return result{value: f.rate(), detail: f.detail("native")}, nil
 }
 
-// guest builds bench/functions/guest with Debian's clang, and returns its folder.
-func (s *setup) guest(ctx context.Context) (string, error) {
+// guest builds a guest in C of bench/functions with Debian's clang, and returns its folder.
+func (s *setup) guest(ctx context.Context, name string) (string, error) {
 	if err := need(ctx, "clang", "clang"); err != nil {
 		return "", err
 	}
 	if err := need(ctx, "wasm-ld", "lld"); err != nil {
 		return "", err
 	}
-	dir := filepath.Join(s.dir, "guest")
+	dir := filepath.Join(s.dir, name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
 	cmd := exec.CommandContext(ctx, "clang", "--target=wasm32", "-O2", "-nostdlib", "-Wl,--no-entry",
-		"-o", filepath.Join(dir, "main.wasm"), filepath.Join("bench", "functions", "guest", "main.c"))
+		"-o", filepath.Join(dir, "main.wasm"), filepath.Join("bench", "functions", name, "main.c"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the guest: %w\n%s", err, out)
 	}

@@ -1,0 +1,7 @@
+export default {
+  fetch() {
+    for (let i = 0; ; i++) {
+      Math.sqrt(i);
+    }
+  },
+};
