@@ -4,6 +4,7 @@ package vm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -71,8 +72,7 @@ func (m *Module) Instantiate(ctx context.Context, o Options) (*Instance, error) 
 	if b := m.spare(o); b != nil {
 		i.body = b
 		if err := i.wear(o); err != nil {
-			m.discard(context.WithoutCancel(ctx), b)
-			return nil, fmt.Errorf("starting a WASM module: %w", err)
+			return nil, fmt.Errorf("starting a WASM module: %w", errors.Join(err, m.discard(context.WithoutCancel(ctx), b)))
 		}
 		return i, nil
 	}

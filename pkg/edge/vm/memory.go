@@ -25,7 +25,10 @@ type memory struct {
 	refused bool   // growth over the limit was
 
 	entries []byte   // of the page map
-	found   []uint32 // pages that were written to
+	found   []uint32 // pages that were written to; nil: they are not known
+	faults  int64    // of the process when found was looked for
+	zeros   []byte   // a page
+	resets  int
 }
 
 var (
@@ -89,6 +92,13 @@ func (m *memory) limit() int64 { return int64(len(m.all)) }
 
 // bytes is what the guest has.
 func (m *memory) bytes() []byte { return m.all[:m.size] }
+
+func (m *memory) zero() []byte {
+	if m.zeros == nil {
+		m.zeros = make([]byte, osPage)
+	}
+	return m.zeros
+}
 
 func (m *memory) address() uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(m.all))) }
 

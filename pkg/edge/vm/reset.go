@@ -3,6 +3,7 @@
 package vm
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -13,6 +14,13 @@ import (
 
 // maxDirty is how many pages are copied back; when more were written to, all of them are dropped and mapped again.
 const maxDirty = 512
+
+// Pages that were written to long ago are copied back each time for nothing. So at the first of each 64 resets, an instance
+// that has more than 64 pages of its own, and wrote to less than a quarter of them since, gives all of them up.
+const (
+	lookEvery = 64
+	manyIdle  = 64
+)
 
 // The flags of a page in /proc/self/pagemap.
 const (
@@ -49,6 +57,7 @@ func (b *body) shrink(size uint64) error {
 	if b.memory.size == size {
 		return nil
 	}
+	b.memory.found = nil
 	if err := b.memory.clear(size, b.memory.size); err != nil {
 		return err
 	}
@@ -72,8 +81,27 @@ func (m *memory) reset(s *Snapshot, pagemap int) error {
 	if dirty == nil {
 		return m.restore(s)
 	}
+	if m.resets++; m.resets%lookEvery == 1 && len(dirty) > manyIdle && m.changed(dirty, s) < len(dirty)/4 {
+		return m.restore(s)
+	}
 	m.copyBack(dirty, s)
 	return nil
+}
+
+// changed is how many of the pages differ from the snapshot.
+func (m *memory) changed(dirty []uint32, s *Snapshot) int {
+	n := 0
+	pages := s.lookup()
+	for _, p := range dirty {
+		before := pages.page(p)
+		if before == nil {
+			before = m.zero()
+		}
+		if !bytes.Equal(m.all[int(p)*osPage:][:osPage], before) {
+			n++
+		}
+	}
+	return n
 }
 
 // copyBack makes pages, in rising order, what they are in the snapshot.
@@ -91,14 +119,31 @@ func (m *memory) copyBack(dirty []uint32, s *Snapshot) {
 
 // restore drops all pages and maps those of the snapshot.
 func (m *memory) restore(s *Snapshot) error {
+	m.found = nil
 	if err := m.clear(0, m.size); err != nil {
 		return err
 	}
 	return s.apply(m)
 }
 
-// dirty returns the pages that are the instance's own, nil where they are too many.
+// dirty returns the pages that are the instance's own, nil where they are too many. A page becomes that by a fault: where
+// the process had none since the pages were last looked for, they are the same.
 func (m *memory) dirty(pagemap int) ([]uint32, error) {
+	faults, err := pageFaults()
+	if err != nil {
+		return nil, err
+	}
+	if m.found != nil && faults == m.faults {
+		return m.found, nil
+	}
+	m.faults = faults
+	if m.found, err = m.search(pagemap); err != nil {
+		return nil, err
+	}
+	return m.found, nil
+}
+
+func (m *memory) search(pagemap int) ([]uint32, error) {
 	if need := int(m.size / osPage * 8); need > cap(m.entries) {
 		m.entries = make([]byte, need)
 	}
@@ -114,10 +159,10 @@ func (m *memory) dirty(pagemap int) ([]uint32, error) {
 		}
 		done += n
 	}
-	if m.found == nil {
-		m.found = make([]uint32, 0, 64)
-	}
 	dirty := m.found[:0]
+	if dirty == nil {
+		dirty = make([]uint32, 0, 64)
+	}
 	for p := range len(entries) / 8 {
 		e := binary.LittleEndian.Uint64(entries[p*8:])
 		if e&(pagePresent|pageSwapped) == 0 || e&(pagePresent|pageOfFile) == pagePresent|pageOfFile {
@@ -128,6 +173,14 @@ func (m *memory) dirty(pagemap int) ([]uint32, error) {
 		}
 		dirty = append(dirty, uint32(p))
 	}
-	m.found = dirty
 	return dirty, nil
+}
+
+// pageFaults is how many faults the process has had.
+func pageFaults() (int64, error) {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0, fmt.Errorf("counting page faults: %w", err)
+	}
+	return u.Minflt + u.Majflt, nil
 }

@@ -66,8 +66,8 @@ func TestSpinningGuestsDoNotHoldUpTheCollector(t *testing.T) {
 			guests.Wait()
 			usual, longest := quantile(before, after, 0.9), quantile(before, after, 1)
 			t.Logf("9 of 10 stalls took up to %.2f ms, the longest %.2f ms", usual*1e3, longest*1e3)
-			if usual > 0.2 {
-				t.Errorf("the collector waited for %.1f ms", usual*1e3)
+			if longest > 2 {
+				t.Errorf("the collector waited for %.0f ms", longest*1e3)
 			}
 		})
 	}
