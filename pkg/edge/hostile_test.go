@@ -127,7 +127,7 @@ func measure(t *testing.T, url string, n int) latency {
 	for range n {
 		began := time.Now()
 		resp, err := http.Get(url)
-		if err != nil || resp.StatusCode != 200 {
+		if err != nil || resp.StatusCode != http.StatusOK {
 			t.Fatalf("%v, %v", resp, err)
 		}
 		_ = resp.Body.Close()

@@ -49,7 +49,7 @@ func (i inside) answer(p *reply, r *http.Request) (err error) {
 	defer func() {
 		switch e := recover(); e {
 		case nil:
-		case http.ErrAbortHandler: //nolint:errorlint // exactly what Serve panics with
+		case http.ErrAbortHandler: // exactly what serve panics with
 			err = io.ErrUnexpectedEOF
 		default:
 			panic(e)

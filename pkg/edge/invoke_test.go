@@ -59,7 +59,7 @@ func TestInvoke(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 	}
-	if _, err := s.Invoke(t.Context(), "nobody", request(t, http.MethodGet, "http://x/", "")); !isKind(err, model.KindNotFound) { //nolint:bodyclose // there is none
+	if _, err := s.Invoke(t.Context(), "nobody", request(t, http.MethodGet, "http://x/", "")); !isKind(err, model.KindNotFound) {
 		t.Errorf("%v", err)
 	}
 }
@@ -85,7 +85,9 @@ func TestWhoClosesTheAnswerEndsTheCall(t *testing.T) {
 	if err := resp.Body.Close(); err != nil {
 		t.Fatal(err)
 	}
-	<-ended
+	if err := <-ended; err == nil {
+		t.Error("it was never told")
+	}
 }
 
 // TestFunctionsCallEachOther by internal names, without a connection, in their own environment only, and not for ever.

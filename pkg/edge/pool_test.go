@@ -80,7 +80,7 @@ func TestConcurrency(t *testing.T) {
 	if got.Code != http.StatusServiceUnavailable || got.Header().Get("Retry-After") == "" {
 		t.Errorf("at the end of a full line: %d", got.Code)
 	}
-	if u, _ := s.Usage(name); u.Running != 3 || u.Isolates != 3 || u.Memory != 3<<20+100<<10 {
+	if u, _ := s.Usage(name); u.Running != 3 || u.Isolates != 3 || u.Memory != 3<<20+scriptMemory {
 		t.Errorf("%+v", u)
 	}
 	close(finish)

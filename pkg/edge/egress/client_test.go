@@ -122,7 +122,7 @@ func TestRebinding(t *testing.T) {
 	})}
 	done := make(chan error, 1)
 	go func() { done <- server.ActivateAndServe() }()
-	defer func() { _ = server.Shutdown(); <-done }()
+	defer func() { _, _ = server.Shutdown(), <-done }()
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "udp", packets.LocalAddr().String())
@@ -174,7 +174,7 @@ func TestInternalNames(t *testing.T) {
 		Local: func(host string) http.RoundTripper {
 			if strings.HasPrefix(host, "fn.") {
 				return roundTrip(func(*http.Request) (*http.Response, error) {
-					return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("function"))}, nil
+					return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("function"))}, nil
 				})
 			}
 			return nil
