@@ -203,7 +203,7 @@ func TestARequiredVariableOfAFunctionOnAnApp(t *testing.T) {
 	ref := Ref{App: "api"}
 	n := NewDeploy{Function: b.function("code", model.Function{On: "shop", Routes: []string{"/api/*"}}), Required: []string{"KEY"}}
 	_, err := b.Deploys.Create(t.Context(), root, ref, n)
-	told(t, err, model.KindInvalid)
+	_ = told(t, err, model.KindInvalid)
 	for _, r := range []Ref{ref, {App: "api", Env: "staging"}} {
 		if _, err := b.Variables.Set(t.Context(), root, r, VariableChange{Set: map[string]string{"KEY": "1"}, Secrets: []string{"KEY"}}); err != nil {
 			t.Fatal(err)

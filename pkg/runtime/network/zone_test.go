@@ -95,7 +95,9 @@ func TestNamesLeadToHealthyContainersOfTheEnvironment(t *testing.T) {
 // TestNamesTheHostAnswersForLeadToTheGateway: of a name that no container has and the host says is its own.
 func TestNamesTheHostAnswersForLeadToTheGateway(t *testing.T) {
 	b := newBox(t, "aaaa")
-	b.Hosted = func(_ context.Context, env, name string) bool { return env == "env-a" && (name == "api" || name == "shop") }
+	b.Hosted = func(_ context.Context, env, name string) bool {
+		return env == "env-a" && (name == "api" || name == "shop")
+	}
 	b.restart()
 	one := b.attach("env-a", "one", "shop")
 	other := b.attach("env-b", "other")
