@@ -13,6 +13,11 @@ import (
 
 // ServeHTTP gives a request to the version that serves.
 func (d *development) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	select {
+	case <-d.tried:
+	case <-r.Context().Done():
+		return
+	}
 	d.mu.Lock()
 	name, wrong := d.name, d.wrong
 	d.mu.Unlock()

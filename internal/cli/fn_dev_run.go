@@ -42,6 +42,7 @@ func (sh *shell) dev(ctx context.Context, port int, env string, upstream *url.UR
 	go func() { served <- server.Serve(listener) }()
 	d.address = "http://" + listener.Addr().String()
 	d.reload(ctx, m)
+	close(d.tried)
 	watching, stop := context.WithCancel(ctx)
 	watched := make(chan struct{})
 	go func() { defer close(watched); d.watch(watching) }()

@@ -39,6 +39,7 @@ type development struct {
 	host    *edge.Host
 	kv      *devKV
 	next    http.Handler
+	tried   chan struct{} // closed when the first version serves, or cannot
 
 	mu     sync.Mutex
 	name   string   // of the version that serves; "" for none
@@ -50,7 +51,7 @@ type development struct {
 }
 
 func (sh *shell) newDevelopment(ctx context.Context, dir, env string, upstream *url.URL) (_ *development, err error) {
-	d := &development{sh: sh, dir: dir, env: env}
+	d := &development{sh: sh, dir: dir, env: env, tried: make(chan struct{})}
 	if d.temp, err = os.MkdirTemp("", "pandabox-dev-"); err != nil {
 		return nil, model.Invalid("no temporary folder can be made").Wrap(err)
 	}
