@@ -60,7 +60,7 @@ func hkdfBits(_ context.Context, a bridge.Args) (bridge.Value, error) {
 		return bridge.Undefined(), err
 	}
 	n := a.Number(4)
-	if n < 0 || n > float64(255*h.Size()) {
+	if !(n >= 0 && n <= float64(255*h.Size())) { // nor what is no number
 		return bridge.Undefined(), failed()
 	}
 	out, err := hkdf.Key(h.New, a.Bytes(1), a.Bytes(2), string(a.Bytes(3)), int(n))
@@ -78,7 +78,7 @@ func pbkdf2Bits(ctx context.Context, a bridge.Args) (bridge.Value, error) {
 		return bridge.Undefined(), err
 	}
 	n := a.Number(4)
-	if n < 0 || n > 1<<16 {
+	if !(n >= 0 && n <= 1<<16) {
 		return bridge.Undefined(), failed()
 	}
 	f := hmac.New(h.New, a.Bytes(1))

@@ -66,7 +66,7 @@ func newPrivate(kind, curve string, bits float64, exponent []byte) (any, error) 
 		if new(big.Int).SetBytes(exponent).Cmp(big.NewInt(65537)) != 0 {
 			return nil, bridge.Throw("OperationError", "the public exponent of an RSA key is 65537")
 		}
-		if bits < 1024 || bits > maxModulus || int(bits)%8 != 0 {
+		if !(bits >= 1024 && bits <= maxModulus) || int(bits)%8 != 0 {
 			return nil, bridge.Throw("OperationError", "the modulus of an RSA key has 1024 to 4096 bits")
 		}
 		return rsa.GenerateKey(rand.Reader, int(bits))

@@ -29,7 +29,7 @@ func randomFill(_ context.Context, a bridge.Args) (bridge.Value, error) {
 // randomBytes(n) → n of them, of at most 64 KiB.
 func randomBytes(_ context.Context, a bridge.Args) (bridge.Value, error) {
 	n := a.Number(0)
-	if n < 0 || n > 1<<16 {
+	if !(n >= 0 && n <= 1<<16) { // nor what is no number
 		return bridge.Undefined(), bridge.Throw("OperationError", "the length is not one that is allowed")
 	}
 	b := make([]byte, int(n))

@@ -75,7 +75,7 @@ func signECDSA(k *ecdsa.PrivateKey, sum []byte) ([]byte, error) {
 
 // saltOptions are those of RSA-PSS; a salt that does not fit fails as the platform says.
 func saltOptions(h crypto.Hash, k *rsa.PublicKey, salt float64) (*rsa.PSSOptions, error) {
-	if salt < 0 || int(salt) > (k.N.BitLen()+6)/8-2-h.Size() {
+	if !(salt >= 0 && salt <= float64((k.N.BitLen()+6)/8-2-h.Size())) {
 		return nil, failed()
 	}
 	o := &rsa.PSSOptions{SaltLength: int(salt), Hash: h}
