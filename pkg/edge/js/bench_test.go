@@ -24,7 +24,7 @@ const hello = `export default { fetch() { return new Response("hello world") } }
 const helloAsync = `export default { async fetch() { return new Response("hello world") } }`
 
 func serve(b *testing.B, i guest.Isolate) {
-	r := httptest.NewRequest("GET", "http://example.com/a?b=c", nil)
+	r := httptest.NewRequest(http.MethodGet, "http://example.com/a?b=c", nil)
 	rest, err := i.Serve(b.Context(), &guest.Call{Request: r, Writer: &discard{h: http.Header{}}, World: &jstest.World{}, CPU: time.Second, Deadline: time.Now().Add(time.Minute)})
 	if err != nil {
 		b.Fatal(err)

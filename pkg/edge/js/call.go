@@ -89,12 +89,13 @@ func (i *isolate) later(wait func(ctx context.Context) (bridge.Value, error)) (q
 func (i *isolate) settle(id int, v bridge.Value, failed error) error {
 	o := i.call.ops[id]
 	delete(i.call.ops, id)
-	f, value, err := o.resolve, qjs.Undefined, error(nil)
-	if failed != nil {
+	f := o.resolve
+	value, err := qjs.Undefined, error(nil)
+	if failed == nil {
+		value, err = i.toJS(v)
+	} else {
 		f = o.reject
 		value, err = i.exception(naming(failed))
-	} else {
-		value, err = i.toJS(v)
 	}
 	if err != nil {
 		return err

@@ -77,7 +77,7 @@ func TestAnAnswerIsPassedOnUnread(t *testing.T) {
 	i := isolateOf(t, jstest.Engine(t, js.Prelude{}), `export default { async fetch(r) { const a = await fetch("`+p.URL+`" + new URL(r.url).pathname, r); return new Response(a.body, a) } }`)
 	d := open(t, i, nil)
 	resp, body := d.ask(t, "POST", "/echo", "hello")
-	if resp.StatusCode != 202 || body != "text/plain|hello" || len(resp.Header.Values("Set-Cookie")) != 2 {
+	if resp.StatusCode != http.StatusAccepted || body != "text/plain|hello" || len(resp.Header.Values("Set-Cookie")) != 2 {
 		t.Fatalf("got %d %q %q\n%s", resp.StatusCode, body, resp.Header, d.world.Text())
 	}
 }

@@ -61,7 +61,7 @@ export default {
 `
 
 func TestErrorsShowTheAuthorsLines(t *testing.T) {
-	e := jstest.Engine(t, js.Prelude{})
+	e := jstest.EngineIn(t, js.Prelude{}, t.TempDir())
 	p, err := e.Open(t.Context(), bundle(t, "src/index.ts", failing))
 	if err != nil {
 		t.Fatal(err)

@@ -26,7 +26,7 @@ func (i *isolate) next(a args) (qjs.Value, error) {
 		if err != nil {
 			return bridge.Value{}, err
 		}
-		resp, err := handle(ctx, w, g.Next, r)
+		resp, err := handle(ctx, w, g.Next, r) //nolint:bodyclose // answerOf keeps it, the end of the call closes it
 		if err != nil {
 			return bridge.Value{}, err
 		}

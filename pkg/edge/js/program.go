@@ -37,7 +37,11 @@ var _ guest.Program = (*Program)(nil)
 // Open evaluates the module and takes its snapshot, or finds the one that was taken before.
 func (e *Engine) Open(ctx context.Context, bundle guest.Code) (guest.Program, error) {
 	limits := bundle.Function.Limits.Filled()
-	p := &Program{engine: e, memory: limits.Memory, trace: tracer{raw: bundle.SourceMap}}
+	p := &Program{engine: e, memory: limits.Memory}
+	var err error
+	if p.trace.raw, p.trace.file, err = e.store.sourceMap(bundle.SourceMap); err != nil {
+		return nil, err
+	}
 	if len(bundle.Env) > 0 {
 		b, err := json.Marshal(bundle.Env)
 		if err != nil {

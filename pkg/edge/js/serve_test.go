@@ -130,7 +130,7 @@ func TestShapesOfModules(t *testing.T) {
 		"top await": `const x = await Promise.resolve("ok"); export default { fetch() { return new Response(x) } }`,
 	} {
 		d := open(t, isolateOf(t, e, module), nil)
-		if resp, body := d.ask(t, "GET", "/", ""); resp.StatusCode != 200 || body != "ok" {
+		if resp, body := d.ask(t, "GET", "/", ""); resp.StatusCode != http.StatusOK || body != "ok" {
 			t.Errorf("%s: got %d %q\n%s", name, resp.StatusCode, body, d.world.Text())
 		}
 	}
@@ -143,7 +143,7 @@ func TestManyCookiesAndHeaders(t *testing.T) {
 		return new Response("", { headers: h });
 	} }`)
 	d := open(t, i, nil)
-	r, err := http.NewRequestWithContext(t.Context(), "GET", d.URL, nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.URL, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestStreamsArriveAsTheyAreWritten(t *testing.T) {
 	} }`)
 	d := open(t, i, nil)
 	pr, pw := io.Pipe()
-	r, err := http.NewRequestWithContext(t.Context(), "POST", d.URL, pr)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.URL, pr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func TestAClientThatGoesAwayEndsTheCall(t *testing.T) {
 	} }`)
 	d := open(t, i, nil)
 	ctx, cancel := context.WithCancel(t.Context())
-	r, err := http.NewRequestWithContext(ctx, "GET", d.URL, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, d.URL, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

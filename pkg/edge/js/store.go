@@ -24,6 +24,7 @@ import (
 //
 //	DIR/KEY/base.snap, base.json    the engine after its boot; KEY is the digest of all that goes into it
 //	DIR/KEY/DIGEST-HANDLERS.snap    a program
+//	DIR/KEY/DIGEST.map              a source map
 //
 // Files of other keys, and programs nobody opened for a month, are removed when it is opened.
 type store struct{ dir string } // "": snapshots are in memory
@@ -170,4 +171,22 @@ func (s store) program(m *vm.Module, base *vm.Snapshot, key string) (*vm.Snapsho
 		}
 	}
 	return nil, 0
+}
+
+// sourceMap puts a source map into a file, since few are ever looked at: it returns the map, or the file's name.
+func (s store) sourceMap(raw []byte) ([]byte, string, error) {
+	if s.dir == "" || len(raw) == 0 {
+		return raw, "", nil
+	}
+	sum := sha256.Sum256(raw)
+	file := filepath.Join(s.dir, hex.EncodeToString(sum[:])+".map")
+	now := time.Now()
+	if info, err := os.Stat(file); err == nil && info.Size() == int64(len(raw)) {
+		_ = os.Chtimes(file, now, now) // at worst it is removed too early, and the bundle's lines are shown
+		return nil, file, nil
+	}
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		return nil, "", fmt.Errorf("keeping a source map: %w", err)
+	}
+	return nil, file, nil
 }

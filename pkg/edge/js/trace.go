@@ -3,6 +3,7 @@
 package js
 
 import (
+	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -16,7 +17,8 @@ const mainName = "main.js"
 
 // tracer turns positions in a bundle into the author's own.
 type tracer struct {
-	raw    []byte // the source map; nil where there is none
+	raw    []byte // the source map; nil where there is none, or it is in a file
+	file   string
 	once   sync.Once
 	parsed *sourcemap.Consumer // nil where it is not one
 }
@@ -94,8 +96,12 @@ func (t *tracer) frame(frame string) string {
 // find returns the author's position of one in the bundle. Lines and columns count from 1.
 func (t *tracer) find(line, col int) (string, int, int) {
 	t.once.Do(func() {
-		if len(t.raw) > 0 {
-			t.parsed, _ = sourcemap.Parse("", t.raw)
+		raw := t.raw
+		if t.file != "" {
+			raw, _ = os.ReadFile(t.file) // without it the bundle's own lines are shown
+		}
+		if len(raw) > 0 {
+			t.parsed, _ = sourcemap.Parse("", raw)
 		}
 	})
 	if t.parsed == nil {

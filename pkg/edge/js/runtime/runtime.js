@@ -249,7 +249,7 @@
 
   function deliver(response) {
     try {
-      if (!(response instanceof Response)) {
+      if (typeof response !== 'object' || !(response instanceof Response)) {
         throw new TypeError('the handler returned ' + (response === undefined ? 'nothing' : host.inspect(response)) + ' and not a Response');
       }
       const r = host.readResponse(response);
@@ -278,14 +278,15 @@
     env ??= environment();
   }
 
+  function over() { throw new TypeError('the request is over'); }
+
   function lines(text) { return text === '' ? [] : apply(split, text, ['\n']); }
 
   function dispatch(method, hasBody) {
     begin();
     const call = current;
-    const mine = f => () => { if (call !== current) throw new TypeError('the request is over'); return f(); };
-    const request = host.newRequest(METHODS[method] || host.method(), mine(host.url), mine(() => lines(host.headers())),
-      hasBody ? new Source(0) : null, undefined);
+    const request = host.newRequest(METHODS[method] || host.method(), () => call === current ? host.url() : over(),
+      () => call === current ? lines(host.headers()) : over(), hasBody ? new Source(0) : null, undefined);
     try {
       settle(handlers.fetch(request, env, new Context(request)), deliver);
     } catch (e) { fail(e); }
