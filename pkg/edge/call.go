@@ -20,7 +20,8 @@ var errWaited = errors.New("it waited for its turn until its time was up")
 type call struct {
 	f        *function
 	ctx      context.Context // of all of it; waitUntil included
-	cancel   context.CancelCauseFunc
+	stop     context.CancelFunc
+	cause    atomic.Pointer[error] // why it was stopped before its time; nil: it was not
 	deadline time.Time
 	hops     int          // functions the request went through before
 	isolate  *isolate     // between take and give
@@ -40,14 +41,28 @@ func (f *function) newCall(ctx context.Context, hops int) (*call, error) {
 	if hops >= maxHops {
 		return nil, errLoop
 	}
-	bounded, stop := context.WithDeadline(context.WithoutCancel(ctx), c.deadline)
-	cancelable, cancel := context.WithCancelCause(bounded)
-	c.ctx, c.cancel = cancelable, func(cause error) { cancel(cause); stop() }
+	c.ctx, c.stop = context.WithDeadline(context.WithoutCancel(ctx), c.deadline)
 	if !f.begin(c) {
-		c.cancel(errGone)
+		c.stop()
 		return nil, errGone
 	}
 	return c, nil
+}
+
+// cancel ends the call; the first cause counts.
+func (c *call) cancel(cause error) {
+	if c.ctx.Err() == nil {
+		c.cause.CompareAndSwap(nil, &cause)
+	}
+	c.stop()
+}
+
+// ended returns why the call was ended from outside; nil while it was not.
+func (c *call) ended() error {
+	if cause := c.cause.Load(); cause != nil {
+		return *cause
+	}
+	return c.ctx.Err()
 }
 
 // run does the call: it waits for its turn, takes an isolate and runs what do does with it. What the code still has to do
@@ -127,13 +142,13 @@ func (c *call) done(good bool) {
 	if c.inside {
 		c.f.gate.leave()
 	}
-	c.cancel(nil)
+	c.stop()
 	c.f.finish(c)
 }
 
 // reason finds out why a call failed: what ended it from outside counts more than what the code made of it.
 func (c *call) reason(err error) error {
-	cause := context.Cause(c.ctx)
+	cause := c.ended()
 	switch {
 	case cause == nil, errors.Is(err, guest.ErrCPU), errors.Is(err, guest.ErrMemory), errors.Is(err, errWaited), errors.Is(err, errPanic):
 		return err

@@ -2,14 +2,9 @@ package edge
 
 import (
 	"bytes"
-	"context"
-	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pandabox/pandabox/pkg/edge/guest"
 	"github.com/pandabox/pandabox/pkg/edge/guesttest"
@@ -68,54 +63,4 @@ func TestJavaScript(t *testing.T) {
 	if got := s.get(asks); !strings.HasPrefix(got.Body.String(), "moin|hello Ada=1|") || !strings.Contains(got.Body.String(), "may not connect") {
 		t.Errorf("%d %q; %s", got.Code, got.Body, s.log())
 	}
-}
-
-func BenchmarkJavaScript(b *testing.B) {
-	for name, change := range map[string]func(*model.ContainerSpec){
-		"reuse":   func(*model.ContainerSpec) {},
-		"request": func(c *model.ContainerSpec) { c.Function.Isolation = model.IsolationRequest },
-	} {
-		b.Run(name, func(b *testing.B) {
-			h, f := benchHost(b, helloScript, change)
-			b.ReportAllocs()
-			for b.Loop() {
-				w := httptest.NewRecorder()
-				h.Serve(f, w, httptest.NewRequest(http.MethodGet, "/", nil), nil)
-				if w.Code != 200 {
-					b.Fatal(w.Code)
-				}
-			}
-		})
-	}
-}
-
-func benchHost(b *testing.B, main string, change func(*model.ContainerSpec)) (*Host, string) {
-	b.Helper()
-	c := Config{
-		DataDir: b.TempDir(), Log: func(model.Replica, string, string) {},
-		Seal: func(x []byte) ([]byte, error) { return x, nil }, Open: func(x []byte) ([]byte, error) { return x, nil },
-	}
-	real(&c)
-	c.Resolve = func(context.Context, string, string) ([]netip.AddrPort, error) { return nil, nil }
-	h, err := New(b.Context(), c)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Context()), time.Second)
-		defer cancel()
-		if err := h.Close(ctx); err != nil {
-			b.Error(err)
-		}
-	})
-	bundle, err := h.Import(b.Context(), bytes.NewReader(tarOf(main)))
-	if err != nil {
-		b.Fatal(err)
-	}
-	spec := model.ContainerSpec{Name: "bench", Function: &model.Function{Digest: bundle.Digest, Runtime: model.RuntimeJS}}
-	change(&spec)
-	if _, err := h.Start(b.Context(), spec); err != nil {
-		b.Fatal(fmt.Errorf("starting: %w", err))
-	}
-	return h, "bench"
 }

@@ -95,12 +95,13 @@ func TestConcurrency(t *testing.T) {
 		t.Errorf("%d calls at once", most.Load())
 	}
 
-	finish = make(chan struct{})
-	name = s.start("counts", limits(model.FunctionLimits{Concurrency: 1, Timeout: model.Duration(50 * time.Millisecond)}), func(c *model.ContainerSpec) { c.Name = "short" })
-	for range 2 {
-		wg.Go(func() { s.get(name) })
+	name = s.start("counts", limits(model.FunctionLimits{Concurrency: 1, Timeout: model.Duration(10 * time.Millisecond)}), func(c *model.ContainerSpec) { c.Name = "short" })
+	if err := s.find(name).gate.enter(t.Context()); err != nil { // somebody who does not leave
+		t.Fatal(err)
 	}
-	wg.Wait()
+	if got := s.get(name); got.Code != http.StatusServiceUnavailable || got.Header().Get("Retry-After") == "" {
+		t.Errorf("who waited until the end got %d", got.Code)
+	}
 	if log := s.log(); !strings.Contains(log, "it waited for its turn") {
 		t.Errorf("logged %q", log)
 	}

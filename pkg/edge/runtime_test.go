@@ -157,7 +157,7 @@ func TestRemoveLetsCallsEnd(t *testing.T) {
 				case <-rest:
 					return nil
 				case <-ctx.Done():
-					cut <- context.Cause(ctx)
+					cut <- c.World.(*call).ended()
 					return ctx.Err()
 				}
 			}, err

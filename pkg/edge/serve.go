@@ -36,7 +36,7 @@ func (f *function) serve(w http.ResponseWriter, r *http.Request, next http.Handl
 		defer a.end()
 		defer stop()
 		rest, err := i.Serve(c.ctx, f.guestCall(c, a, r, next))
-		switch cause := context.Cause(c.ctx); {
+		switch cause := c.ended(); {
 		case err != nil:
 		case a.err != nil:
 			err = a.err
