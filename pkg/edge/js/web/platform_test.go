@@ -14,6 +14,18 @@ func TestAbortClasses(t *testing.T) {
 	})
 }
 
+func TestEventTargetClass(t *testing.T) {
+	check(t, []section{
+		{"inner invoke", `const t = new EventTarget(), seen = []; t.addEventListener("a", () => { seen.push(1); throw new Error("reported"); }); t.addEventListener("a", {handleEvent(e) { seen.push(e.target === t, this !== t); }});
+			t.addEventListener("a", (e) => { seen.push(2); e.preventDefault(); e.stopImmediatePropagation(); }); t.addEventListener("a", () => seen.push(3)); return [t.dispatchEvent(new Event("a", {cancelable: true})), seen]`,
+			`[false,[1,true,true,2]]`},
+		{"signal and once", `const t = new EventTarget(), c = new AbortController(), seen = []; t.addEventListener("a", () => seen.push(1), {once: true}); t.addEventListener("a", () => seen.push(2), {signal: c.signal});
+			t.dispatchEvent(new Event("a")); c.abort(); t.dispatchEvent(new Event("a")); return seen`, `[1,2]`},
+		{"subclasses", `class T extends EventTarget {} const t = new T(); let got; t.addEventListener("x", (e) => { got = e.detail; }); t.dispatchEvent(new CustomEvent("x", {detail: 5})); const e = new ErrorEvent("error", {message: "m", error: 1}), m = new MessageEvent("message", {data: 2});
+			return [got, e.message, e.error, m.data, name(() => t.dispatchEvent({})), name(() => new Event())]`, `[5,"m",1,2,"TypeError","TypeError"]`},
+	})
+}
+
 func TestCompressionStreams(t *testing.T) {
 	const through = `const through = async (bytes, s) => new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(s)).arrayBuffer());`
 	check(t, []section{

@@ -1,7 +1,10 @@
 // Event targets. https://dom.spec.whatwg.org/#interface-eventtarget
 
-// report is told of what listeners throw; the runtime replaces it.
-let report = () => {};
+// report tells of what listeners throw, by the runtime's reportError, which does not exist yet.
+const report = (e) => {
+  const { reportError } = globalThis;
+  if (typeof reportError === 'function') reportError(e);
+};
 
 let handlerOf;
 let setHandler;
