@@ -10,7 +10,7 @@ import (
 // Describe says in words when the schedule is due: "at 03:00 on Monday to Friday". It does not name the time zone.
 func (s Schedule) Describe() string {
 	if s.spec == nil {
-		return "every " + words(s.every)
+		return "every " + one(words(s.every))
 	}
 	f := strings.Fields(s.plain)
 	if len(f) == 5 {
@@ -189,6 +189,14 @@ func ordinal(n string) string {
 	return n + "th"
 }
 
+// one leaves the 1 out where it is all there is: "1 hour" is "hour".
+func one(text string) string {
+	if bare, ok := strings.CutPrefix(text, "1 "); ok && !strings.Contains(bare, " ") {
+		return bare
+	}
+	return text
+}
+
 // words says a length of time: "10 minutes", "1 hour 30 minutes".
 func words(d time.Duration) string {
 	var out []string
@@ -205,9 +213,6 @@ func words(d time.Duration) string {
 			text += "s"
 		}
 		out = append(out, text)
-	}
-	if len(out) == 1 {
-		return strings.TrimPrefix(out[0], "1 ")
 	}
 	return strings.Join(out, " ")
 }

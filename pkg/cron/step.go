@@ -111,6 +111,9 @@ func (d *decider) skipAhead(from time.Time) time.Time {
 		}
 		at = due
 	}
+	for d.known(first) && first.Before(at) { // the record of them all needs a due time that has none
+		first = d.s.Next(first, d.job.Since)
+	}
 	d.first, d.last, d.more = first.UTC(), at.Truncate(time.Second).UTC(), model.MaxCounted
 	return at
 }
