@@ -34,9 +34,10 @@ func (i inside) RoundTrip(r *http.Request) (*http.Response, error) {
 	})
 	select {
 	case <-p.ready:
-	case <-ctx.Done():
-		_ = from.CloseWithError(ctx.Err())
-		return nil, context.Cause(ctx)
+	case <-r.Context().Done():
+		_ = from.CloseWithError(r.Context().Err())
+		cancel()
+		return nil, context.Cause(r.Context())
 	}
 	return &http.Response{
 		Status: http.StatusText(p.status), StatusCode: p.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
