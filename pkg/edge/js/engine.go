@@ -61,7 +61,7 @@ func New(ctx context.Context, c Config) (*Engine, error) {
 	}
 	e := &Engine{log: c.Logger, prelude: c.Prelude}
 	e.hosts = append(bridged(c.Prelude.Functions), own()...)
-	if err := c.Machine.Register(ctx, qjs.HostModule, qjs.Imports(qjs.Host{Call: e.called, Rejected: rejected})); err != nil {
+	if err := c.Machine.Register(ctx, qjs.HostModule, qjs.Imports(qjs.Host{Call: e.called, Rejected: rejected, Interrupt: interrupt})); err != nil {
 		return nil, err
 	}
 	wasm, err := engine.Wasm()

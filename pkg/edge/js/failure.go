@@ -4,9 +4,11 @@ package js
 
 import (
 	"strings"
+	"time"
 
 	"github.com/pandabox/pandabox/pkg/edge/guest"
 	"github.com/pandabox/pandabox/pkg/edge/js/qjs"
+	"github.com/pandabox/pandabox/pkg/edge/vm"
 )
 
 // failure is an exception, described.
@@ -17,6 +19,39 @@ type failure struct {
 
 // outOfMemory is what the engine throws past its memory limit.
 const outOfMemory = "InternalError: out of memory"
+
+// interrupted is what the engine throws when it is interrupted.
+const interrupted = "InternalError: interrupted"
+
+// grace is how long before its CPU limit JavaScript is interrupted: time to say where it was. Code that is not asked (one
+// long operation of the engine's own) is ended by the machine at the limit itself.
+const grace = 10 * time.Millisecond
+
+// interrupt is asked by the engine now and then.
+func interrupt(inst *vm.Instance) bool {
+	i, ok := inst.State.(*isolate)
+	if ok && !i.cut && i.call != nil {
+		i.cut = inst.Left() < min(grace, i.call.CPU/8)
+	}
+	return ok && i.cut
+}
+
+// ended is the error of a call whose JavaScript was interrupted, nil where it was not. The exception is pending.
+func (i *isolate) ended() error {
+	if !i.cut || i.call == nil {
+		return nil
+	}
+	i.cut = false // for describe
+	what, stack, err := i.caught()
+	if err != nil {
+		return err
+	}
+	i.cut = true
+	if what == interrupted {
+		i.log(stderr, i.program.trace.message("", guest.ErrCPU.Error()+"; it was here:", stack))
+	}
+	return guest.ErrCPU
+}
 
 // limit returns guest.ErrMemory where the failure is that limit's.
 func (f *failure) limit() error {

@@ -4,6 +4,8 @@ package js_test
 
 import (
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -162,5 +164,37 @@ func TestScheduledEventsArrive(t *testing.T) {
 	}
 	if out, err = run("throw new Error('broken')"); err == nil || !strings.Contains(err.Error(), "Error: broken") || !strings.Contains(out, "Uncaught Error: broken") {
 		t.Errorf("got %q, %v", out, err)
+	}
+}
+
+func TestTheLogSaysWhereTheTimeWent(t *testing.T) {
+	e := jstest.Engine(t, js.Prelude{})
+	told := false
+	for name, source := range map[string]string{
+		"at once":    "export default {\n  fetch() {\n    spin();\n  },\n};\nfunction spin() {\n  for (;;) Math.random();\n}",
+		"in a job":   "export default {\n  async fetch() {\n    await 1; spin();\n  },\n};\nfunction spin() {\n  for (;;) Math.random();\n}",
+		"in a timer": "export default {\n  fetch() {\n    return new Promise(() => setTimeout(spin, 1));\n  },\n};\nfunction spin() {\n  for (;;) Math.random();\n}",
+	} {
+		p, err := e.Open(t.Context(), bundle(t, "src/index.ts", source))
+		if err != nil {
+			t.Fatal(err)
+		}
+		i, err := p.New(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &jstest.World{}
+		_, err = i.Serve(t.Context(), &guest.Call{Request: httptest.NewRequest(http.MethodGet, "/", nil), Writer: httptest.NewRecorder(), World: w, CPU: 400 * time.Millisecond, Deadline: time.Now().Add(time.Minute)})
+		if !errors.Is(err, guest.ErrCPU) {
+			t.Errorf("%s: it ended with %v", name, err)
+		}
+		// On a machine so busy that the limit passes between two looks at the clock there is only the limit.
+		if text := w.Text(); text != "" && !strings.Contains(text, "at spin (src/index.ts:") {
+			t.Errorf("%s: the log has %q", name, text)
+		}
+		told = told || w.Text() != ""
+	}
+	if !told {
+		t.Error("no log says where the time went")
 	}
 }

@@ -20,6 +20,7 @@ type isolate struct {
 	x       exposed
 	call    *call // under way; nil between calls and while a module is loaded
 	rejects []rejection
+	cut     bool // JavaScript was interrupted: the isolate is at its CPU limit
 }
 
 var _ guest.Isolate = (*isolate)(nil)

@@ -74,6 +74,9 @@ func (i *isolate) wait() error {
 func (i *isolate) drain() error {
 	for {
 		more, err := i.js.Job()
+		if err == nil {
+			err = i.ended()
+		}
 		if err != nil {
 			return limit(err)
 		}

@@ -50,6 +50,9 @@ func (i *isolate) enter(f qjs.Value, a ...qjs.Value) error {
 		return limit(err)
 	}
 	if v == qjs.Exception {
+		if err := i.ended(); err != nil {
+			return err
+		}
 		what, stack, err := i.caught()
 		if err != nil {
 			return err

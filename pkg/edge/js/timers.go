@@ -95,6 +95,9 @@ func (i *isolate) fireTimers() error {
 		if err != nil {
 			return limit(err)
 		}
+		if err := i.ended(); err != nil {
+			return err
+		}
 		if err := i.js.Free(v); err != nil {
 			return err
 		}

@@ -107,7 +107,8 @@ func (r *Realm) Caught() (Value, error) {
 	return Value(v), err
 }
 
-// Job runs one pending job (a promise reaction). more is false when there was none.
+// Job runs one pending job (a promise reaction). more is false when there was none. What a job throws is its promise's
+// to tell; what it throws besides is pending, for Caught.
 func (r *Realm) Job() (more bool, err error) {
 	pending, err := r.do(fnIsJob)
 	if err != nil || uint32(pending) == 0 {

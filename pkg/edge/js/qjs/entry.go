@@ -45,6 +45,7 @@ const (
 	fnEvalModule
 	fnCompile
 	fnRun
+	fnInterrupt
 	entries
 )
 
@@ -91,5 +92,6 @@ func (e entry) name() string {
 		fnEvalModule:     "qjs_eval",
 		fnCompile:        "qjs_compile",
 		fnRun:            "qjs_eval_bytecode",
+		fnInterrupt:      "qjs_set_interrupt_handler",
 	}[e]
 }

@@ -17,6 +17,8 @@ type Host struct {
 	// Rejected is told when a promise is rejected and nobody handles it, and again when somebody does later. Both values
 	// are borrowed.
 	Rejected func(i *vm.Instance, promise, reason Value, handled bool) error
+	// Interrupt is asked now and then while JavaScript runs. True ends it with an exception that cannot be caught.
+	Interrupt func(i *vm.Instance) bool
 }
 
 // maxArgs bounds what one call may hand to the host; what is more is not seen.
@@ -34,7 +36,11 @@ func Imports(h Host) []vm.HostFunc {
 	zero := func(_ *vm.Instance, stack []uint64) { stack[0] = 0 }
 	return []vm.HostFunc{
 		{Name: "host_get_timezone_offset", Params: i32(2), Results: i32(1), Call: zero}, // UTC
-		{Name: "host_interrupt", Results: i32(1), Call: zero},
+		{Name: "host_interrupt", Results: i32(1), Call: func(i *vm.Instance, stack []uint64) {
+			if stack[0] = 0; h.Interrupt(i) {
+				stack[0] = 1
+			}
+		}},
 		{Name: "host_module_normalize", Params: i32(2), Results: i32(1), Call: zero},
 		{Name: "host_module_load", Params: i32(2), Results: i32(1), Call: zero},
 		{Name: "host_promise_rejection", Params: i32(3), Call: h.rejected},

@@ -44,6 +44,9 @@ func (r *Realm) Boot(maxStack int) error {
 	if _, err := r.do(fnOnRejection, 1); err != nil {
 		return err
 	}
+	if _, err := r.do(fnInterrupt, 1); err != nil {
+		return err
+	}
 	c, err := r.do(fnContext)
 	if err != nil {
 		return err

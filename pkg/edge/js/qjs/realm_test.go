@@ -25,7 +25,8 @@ func boot(t *testing.T, host call) *qjs.Realm {
 		Call: func(_ *vm.Instance, magic int, this qjs.Value, args []qjs.Value) (qjs.Value, error) {
 			return host(r, magic, this, args), nil
 		},
-		Rejected: func(*vm.Instance, qjs.Value, qjs.Value, bool) error { return nil },
+		Rejected:  func(*vm.Instance, qjs.Value, qjs.Value, bool) error { return nil },
+		Interrupt: func(*vm.Instance) bool { return false },
 	})); err != nil {
 		t.Fatal(err)
 	}
