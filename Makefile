@@ -41,13 +41,14 @@ test: test-deps build $(TOOLS)/nfpm
 	exit $$rc
 
 # Commands the tests run, each with the Debian package that brings it.
-TEST_DEPS := gcc:gcc curl:curl nft:nftables iptables:iptables ip:iproute2
+TEST_DEPS := gcc:gcc curl:curl nft:nftables iptables:iptables ip:iproute2 git:git make:make npm:npm clang:clang wasm-ld:lld xz:xz-utils busybox:busybox-static taskset:util-linux
 
 .PHONY: test-deps
 test-deps:
 	@missing=
 	for dep in $(TEST_DEPS); do command -v "$${dep%%:*}" >/dev/null || missing+=" $${dep#*:}"; done
 	test -e /usr/include/stdio.h || missing+=" libc6-dev"
+	test -e /usr/lib/rustlib/wasm32-unknown-unknown || missing+=" rustc libstd-rust-dev-wasm32"
 	$(call apt,$$missing)
 	if [ "$$(id -u)" != 0 ]; then echo 'make test starts real containers and needs root: sudo make test' >&2; exit 1; fi
 
