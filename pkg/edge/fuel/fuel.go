@@ -150,11 +150,14 @@ func (w *rewriter) signature(function uint32) Signature {
 // weigh finds out which functions are charged at their entry: those that call others, and those that weigh much.
 func (w *rewriter) weigh() error {
 	w.flat = make([]uint32, len(w.bodies))
+	whole := uint64(0)
 	for own, body := range w.bodies {
 		r := &reader{b: body}
-		if _, err := w.locals(r, own); err != nil {
+		locals, err := w.locals(r, own)
+		if err != nil {
 			return err
 		}
+		shape := shape{locals: uint64(locals)}
 		flat, loops, depth := uint32(0), []int(nil), 0
 		for r.more() {
 			i := next(r)
@@ -163,8 +166,11 @@ func (w *rewriter) weigh() error {
 			case opLoop:
 				loops = append(loops, depth)
 				depth++
+				shape.blocks++
+				shape.nested = max(shape.nested, uint64(len(loops)))
 			case opBlock, opIf:
 				depth++
+				shape.blocks++
 			case opEnd:
 				if depth--; len(loops) > 0 && loops[len(loops)-1] == depth {
 					loops = loops[:len(loops)-1]
@@ -182,11 +188,32 @@ func (w *rewriter) weigh() error {
 		if r.err != nil {
 			return fmt.Errorf("function %d: %w", own, r.err)
 		}
+		effort := shape.effort()
+		if whole += effort; effort > maxEffort || whole > maxWhole {
+			return fmt.Errorf("function %d has %d blocks, %d loops in each other and %d locals: compiling it would take too long",
+				own, shape.blocks, shape.nested, shape.locals)
+		}
 		if w.flat[own] = flat; flat > weightSmall {
 			w.flat[own] = charged
 		}
 	}
 	return nil
+}
+
+// shape is what the time to compile a function follows from.
+type shape struct{ locals, blocks, nested uint64 }
+
+// Bounds of effort: of one function, and of all. The most in a module seen was 230,000 in one, the interpreter of QuickJS.
+const (
+	maxEffort = 8_000_000
+	maxWhole  = 60_000_000
+)
+
+// effort is about how long compiling takes, in units of a microsecond. wazero takes time by the product of blocks and
+// locals, and by the square of how deep loops are in each other: a function of 9 kB with 300 loops in each other and 300
+// locals takes it minutes, in which nothing can end it.
+func (s shape) effort() uint64 {
+	return s.blocks * (s.locals + s.blocks/8) * (64 + s.nested*s.nested) / 64
 }
 
 // locals reads the declaration of the locals of a function and returns how many there are, parameters included.

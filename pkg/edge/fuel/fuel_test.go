@@ -173,6 +173,26 @@ func TestWhatCannotRunIsRefused(t *testing.T) {
 	}
 }
 
+// TestWhatTakesLongToCompileIsRefused tries small modules that keep wazero busy for minutes.
+func TestWhatTakesLongToCompileIsRefused(t *testing.T) {
+	function := func(locals int, code []byte) []byte {
+		body := append(append(putU32([]byte{1}, uint32(locals)), I32), append(code, opEnd)...)
+		section := append(putU32([]byte{1}, uint32(len(body))), body...)
+		head := []byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a")
+		return append(putU32(head, uint32(len(section))), section...)
+	}
+	nested := append(bytes.Repeat([]byte{opLoop, 0x40}, 300), bytes.Repeat([]byte{opEnd}, 300)...)
+	for name, wasm := range map[string][]byte{
+		"loops in each other":  function(300, nested),
+		"loops and locals":     function(2000, bytes.Repeat([]byte{opLoop, 0x40, opEnd}, 8000)),
+		"very many conditions": function(1, bytes.Repeat([]byte{opLocalGet, 0, opIf, 0x40, opEnd}, 20000)),
+	} {
+		if _, err := Rewrite(wasm); err == nil || !strings.Contains(err.Error(), "too long") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // checkRewrite rewrites anything, and wants of what comes out that it is valid exactly where what went in was.
 func checkRewrite(t *testing.T, w *world, wasm []byte) {
 	t.Helper()
