@@ -58,7 +58,7 @@ func parseAppJSON(doc []byte, kind model.AppKind) ([]job, error) {
 	out := []job{}
 	for i, c := range *file.Cron {
 		spec := model.JobSpec{Name: "cron-" + strconv.Itoa(i+1), Schedule: c.Schedule}
-		err := error(nil)
+		var err error
 		if spec.Command, err = Command(c.Command); err != nil {
 			err = &model.JobError{Field: "command", Err: err}
 		} else {

@@ -222,7 +222,9 @@ func TestJobsComeWithTheGoodRelease(t *testing.T) {
 		}
 		return out
 	}
-	job := func(name, schedule string) model.JobSpec { return model.JobSpec{Name: name, Schedule: schedule, Path: "/"} }
+	job := func(name, schedule string) model.JobSpec {
+		return model.JobSpec{Name: name, Schedule: schedule, Path: "/"}
+	}
 	if got := good("a-1", job("one", "@daily"), job("mine", "@hourly")); !slices.Equal(got, []string{"mine @daily added", "one @daily release"}) {
 		t.Fatalf("%v", got)
 	}
