@@ -71,6 +71,7 @@ func (f *function) give(ctx context.Context, i *isolate, good bool) {
 		i.memory = i.Memory()
 		good = i.memory <= i.born+max(8<<20, f.limits.Memory/4)
 	}
+	now := i.memory // somebody else's as soon as it is idle
 	f.mu.Lock()
 	keep := good && !f.ending
 	f.out--
@@ -82,7 +83,7 @@ func (f *function) give(ctx context.Context, i *isolate, good bool) {
 	}
 	f.mu.Unlock()
 	if keep {
-		f.host.hold(i.memory)
+		f.host.hold(now)
 		return
 	}
 	if err := i.Close(ctx); err != nil {
