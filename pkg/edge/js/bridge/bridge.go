@@ -29,6 +29,8 @@
 // then on) and throw a TypeError where it is used or locked already. The body they return is null, a string, a
 // Uint8Array, a ReadableStream, or an untouched source as it came in. A string body is handed over as the string it is.
 //
+// Package jstest runs scripts with a prelude in the real engine, for tests.
+//
 // # What tampering must not do
 //
 // User code shares the realm. Prelude code keeps the primordials it relies on in its closure before user code runs, so
