@@ -89,11 +89,13 @@ func (i *isolate) later(wait func(ctx context.Context) (bridge.Value, error)) (q
 func (i *isolate) settle(id int, v bridge.Value, failed error) error {
 	o := i.call.ops[id]
 	delete(i.call.ops, id)
-	f, value, err := o.reject, qjs.Undefined, failed
+	var value qjs.Value
+	var err error
+	f := o.resolve
 	if failed == nil {
-		f = o.resolve
 		value, err = i.toJS(v)
 	} else {
+		f = o.reject
 		value, err = i.exception(naming(failed))
 	}
 	if err != nil {
