@@ -38,7 +38,10 @@ func serve(b *testing.B, i guest.Isolate) {
 
 func BenchmarkWarm(b *testing.B)      { bench(b, hello, false) }
 func BenchmarkWarmAsync(b *testing.B) { bench(b, helloAsync, false) }
-func BenchmarkReset(b *testing.B)     { bench(b, hello, true) }
+func BenchmarkJSON(b *testing.B) {
+	bench(b, `export default { fetch(r) { const u = new URL(r.url); return Response.json({ path: u.pathname, b: u.searchParams.get("b"), list: [1, 2, 3] }) } }`, false)
+}
+func BenchmarkReset(b *testing.B) { bench(b, hello, true) }
 
 // cpuTime reports the CPU time of an iteration: the wall clock is everybody's on a busy machine.
 func cpuTime(b *testing.B) func() {
