@@ -43,6 +43,7 @@ func reserve(limit, size int64) (*memory, error) {
 		return nil, fmt.Errorf("reserving %d MB of addresses: %w", limit>>20, err)
 	}
 	m := &memory{all: all}
+	smallPages(all)
 	if m.Reallocate(uint64(size)) == nil && size > 0 {
 		m.close()
 		return nil, fmt.Errorf("making %d MB of memory", size>>20)
@@ -104,7 +105,17 @@ func (m *memory) address() uintptr { return uintptr(unsafe.Pointer(unsafe.SliceD
 
 // clear makes the range zeros again and frees what it holds.
 func (m *memory) clear(from, to uint64) error {
-	return m.mapAt(from, to-from, -1, 0, unix.MAP_ANON|unix.MAP_NORESERVE)
+	err := m.mapAt(from, to-from, -1, 0, unix.MAP_ANON|unix.MAP_NORESERVE)
+	smallPages(m.all[from:to])
+	return err
+}
+
+// smallPages keeps the kernel from using pages of 2 MB, as Debian's does unless told: an idle instance would have some of
+// them, and one byte written would be 512 pages to copy back. A kernel without large pages refuses it, which is as good.
+func smallPages(b []byte) {
+	if len(b) > 0 {
+		_ = unix.Madvise(b, unix.MADV_NOHUGEPAGE)
+	}
 }
 
 // mapAt maps a file, or zeros, over a part.
