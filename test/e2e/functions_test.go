@@ -95,10 +95,7 @@ func TestFunctions(t *testing.T) {
 	})
 
 	// What it prints is its log.
-	out := w.cli(0, "logs", "-a", "api").Out
-	if !strings.Contains(out, "asked for /count") {
-		t.Errorf("its log is %q", out)
-	}
+	w.eventually("its log", func() bool { return strings.Contains(w.cli(0, "logs", "-a", "api").Out, "asked for /count") })
 
 	// Code that throws at its top level changes nothing.
 	bad := w.deploy("api", w.function("export default { fetch() {} }\nundefinedThing()"))
@@ -148,9 +145,10 @@ func TestFunctions(t *testing.T) {
 	}
 	w.eventually("the end of it", func() bool { code, _, err := w.get("api", "/"); return err != nil || code == http.StatusNotFound })
 	w.eventually("its files to go", func() bool { return len(w.loaded()) == 0 })
-	if left, err := filepath.Glob(filepath.Join(w.box.DataDir, "logs", "*")); err != nil || len(left) != 0 {
-		t.Errorf("logs left: %v %v", left, err)
-	}
+	w.eventually("its logs to go", func() bool {
+		left, err := filepath.Glob(filepath.Join(w.box.DataDir, "logs", "*"))
+		return err == nil && len(left) == 0
+	})
 }
 
 // loaded returns what is on the disk of loaded functions.
