@@ -223,17 +223,13 @@ func (s *Scheduler) over(a *attempt) {
 	s.again = append(s.again, a.run.JobID)
 }
 
-// sweep removes the containers of runs that are over, or of another life of the box. It does so beside the loop.
-func (s *Scheduler) sweep(ctx context.Context, attempts *sync.WaitGroup) {
-	if len(s.again) > 0 { // the store could not be read, so that a container may be known and seem not to be
-		s.swept = time.Time{}
-		return
+// sweep removes the containers of runs that are over, or of another life of the box.
+func (s *Scheduler) sweep(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, sweepTime)
+	defer cancel()
+	if err := s.cfg.Runner.Sweep(ctx, s.names.has); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+		s.log.Warn().Err(err).Msg("removing containers of jobs that are over")
 	}
-	attempts.Go(func() {
-		if err := s.cfg.Runner.Sweep(ctx, s.names.has); err != nil && ctx.Err() == nil {
-			s.log.Warn().Err(err).Msg("removing containers of jobs that are over")
-		}
-	})
 }
 
 // names are those of containers that nobody may sweep away.

@@ -18,6 +18,7 @@ import (
 const (
 	lookEvery  = time.Second // however far off the next due time is: the clock may have jumped
 	sweepEvery = time.Hour   // retention, and containers nobody knows
+	sweepTime  = time.Minute // for one sweep
 	batch      = 200         // jobs decided on in one transaction
 	retryIn    = time.Second // after the store did not take something
 )
@@ -129,14 +130,13 @@ func (s *Scheduler) look(ctx context.Context, attempts *sync.WaitGroup, now time
 	s.again = nil
 	if now.Before(s.last.Add(-Grace)) {
 		s.log.Warn().Time("was", s.last).Time("is", now).Msg("the clock went back")
-		ids = s.all()
+		ids = append(ids, s.all()...)
 	}
 	s.last = now
-	if now.Sub(s.swept) >= sweepEvery || now.Before(s.swept) {
-		if !s.swept.IsZero() {
-			ids = s.all()
-		}
-		defer s.sweep(ctx, attempts)
+	first := s.swept.IsZero()
+	if !first && (now.Sub(s.swept) >= sweepEvery || now.Before(s.swept)) {
+		ids = append(ids, s.all()...)
+		defer attempts.Go(func() { s.sweep(ctx) })
 		s.swept = now
 	}
 	for s.due.Len() > 0 && !s.due[0].next.After(now) {
@@ -147,7 +147,16 @@ func (s *Scheduler) look(ctx context.Context, attempts *sync.WaitGroup, now time
 	ids = slices.Compact(ids)
 	for part := range slices.Chunk(ids, batch) {
 		s.decide(ctx, part, now)
-		s.begin(ctx, attempts, s.cfg.Clock.Now())
+		if !first {
+			s.begin(ctx, attempts, s.cfg.Clock.Now())
+		}
+	}
+	if first {
+		if len(s.again) > 0 {
+			return // what is under way is not known yet
+		}
+		s.sweep(ctx) // before anything begins: an older store may have been put back under what runs
+		s.swept = now
 	}
 	s.begin(ctx, attempts, s.cfg.Clock.Now())
 }

@@ -269,3 +269,30 @@ func TestJobsOfARelease(t *testing.T) {
 	}
 	w.eventually("the end of it", func() bool { return len(w.replicas()) == 0 })
 }
+
+// TestJobCallsAFunction calls a function's scheduled handler, and tells of one that throws.
+func TestJobCallsAFunction(t *testing.T) {
+	w := start(t)
+	n := w.function(`export default {
+  fetch() { return new Response("hi"); },
+  async scheduled(event, env, ctx) {
+    if (event.cron === "") throw new Error("started by hand");
+    console.log("due by " + event.cron);
+  },
+};`)
+	n.Jobs = &[]model.JobSpec{{Name: "beat", Schedule: "@every 1s"}}
+	w.succeed("fn", n)
+	w.eventually("a due run", func() bool { return count(w.runs("fn", "beat"), model.RunSucceeded) > 0 })
+	w.cli(0, "job", "pause", "beat", "-a", "fn")
+	w.eventually("quiet", func() bool {
+		return !slices.ContainsFunc(w.runs("fn", "beat"), func(r api.JobRun) bool { return !r.State.Final() })
+	})
+	w.cli(1, "job", "run", "beat", "-a", "fn")
+	if last := w.lastRun("fn", "beat"); last.State != model.RunFailed || !strings.Contains(last.Why, "started by hand") {
+		t.Errorf("the run: %+v", last)
+	}
+	if out := w.cli(0, "logs", "-a", "fn").Out; !strings.Contains(out, "due by @every 1s") {
+		t.Errorf("the function printed\n%s", out)
+	}
+	w.cli(2, "job", "add", "odd", "@daily", "-a", "fn", "--", "/bin/true")
+}
