@@ -212,10 +212,18 @@ func (s *setup) pinned(ctx context.Context) (*bench, error) {
 
 // route leads a host to an app over plain HTTP and waits until it answers.
 func (b *bench) route(ctx context.Context, app, host string) error {
+	if err := b.lead(ctx, app, host); err != nil {
+		return err
+	}
+	return b.reached(ctx, host)
+}
+
+// lead leads a host to an app over plain HTTP.
+func (b *bench) lead(ctx context.Context, app, host string) error {
 	if _, err := b.AddDomain(ctx, client.Ref{App: app}, api.NewDomain{Host: host, TLS: model.TLSOff}); err != nil {
 		return fmt.Errorf("adding a domain: %w", err)
 	}
-	return b.reached(ctx, host)
+	return nil
 }
 
 // deployFunction bundles, uploads and deploys a folder. f says what the folder does not.

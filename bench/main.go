@@ -41,6 +41,7 @@ func rows() []row {
 		{name: "isolate-cold-p99", measure: isolateColdP99, bar: 5, better: lower, unit: millis},
 		{name: "isolate-memory", measure: isolateMemory, bar: 0.6, better: lower, unit: mebi},
 		{name: "functions-1000", measure: functions1000, bar: 60, better: lower, unit: mebi},
+		{name: "hostile", measure: hostile, bar: 100, better: higher, unit: percent},
 		{name: "gc-stall", measure: gcStall, bar: 10, better: lower, unit: millis},
 		{name: "scheduler-10k-cpu", measure: schedulerCPU, bar: 1, better: lower, unit: percent},
 		{name: "scheduler-10k-late", measure: schedulerLate, bar: 250, better: lower, unit: millis},
