@@ -19,14 +19,15 @@ func hopByHop(name string) bool {
 	return false
 }
 
-// forwarding tells whether a header says who the client is: those of clients are not believed.
+// forwarding tells whether a header says who the client is, or that pandabox itself asks: those of clients are not
+// believed.
 func forwarding(name string) bool {
 	switch name {
 	case "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Server",
 		"X-Forwarded-Ssl", "X-Real-Ip", "X-Request-Id":
 		return true
 	}
-	return false
+	return strings.HasPrefix(name, "X-Pandabox-")
 }
 
 // connectionTokens returns the headers that a Connection header names, or nil.

@@ -142,10 +142,10 @@ func TestHeaders(t *testing.T) {
 	r := serving("a.localhost", b)
 	r.Limits.Headers = map[string]string{"x-frame-options": "DENY", "Strict-Transport-Security": "max-age=1"}
 	publish(t, p, r)
-	res := do(t, client(t, p), "GET", "https://a.localhost/", nil, "X-Forwarded-For", "6.6.6.6", "X-Forwarded-Proto", "http", "X-Real-Ip", "6.6.6.6", "X-Request-Id", "my-own-id")
+	res := do(t, client(t, p), "GET", "https://a.localhost/", nil, "X-Forwarded-For", "6.6.6.6", "X-Forwarded-Proto", "http", "X-Real-Ip", "6.6.6.6", "X-Request-Id", "my-own-id", "x-pandabox-job", "nightly")
 	h := <-seen
 	for k, want := range map[string]string{
-		"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.localhost", "X-Real-Ip": "", "X-Request-Id": "my-own-id", "Host": "a.localhost",
+		"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "a.localhost", "X-Real-Ip": "", "X-Pandabox-Job": "", "X-Request-Id": "my-own-id", "Host": "a.localhost",
 	} {
 		if got := strings.Join(h.Values(k), ","); got != want {
 			t.Errorf("%s is %q, want %q", k, got, want)
