@@ -54,7 +54,7 @@ func TestAppJSON(t *testing.T) {
 func TestAppJSONRefused(t *testing.T) {
 	for doc, want := range map[string]string{
 		"{\n  \"cron\": [\n    {\"command\": \"a\", \"schedule\": \"@daily\"},\n    {\"command\": \"b\", \"schedule\": \"0 99 * * *\"}\n  ]\n}": "app.json:4:5: cron[1], schedule: ",
-		"{\n  \"cron\": [\n    {\"command\": \"\", \"schedule\": \"@daily\"}]}":                                                                    "app.json:3:5: cron[0], command: ",
+		"{\n  \"cron\": [\n    {\"command\": \"\", \"schedule\": \"@daily\"}]}":                                                                 "app.json:3:5: cron[0], command: ",
 		"{\n  \"cron\": 5\n}": "app.json:2:",
 		"{\n  \"cron\": [\n":  "app.json:",
 		`{"env": {"cron": [{"command": "", "schedule": "x"}]}, "cron": [{"command": "a b", "schedule": "x"}]}`: "app.json:1:64: cron[0], schedule: ",
