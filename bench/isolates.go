@@ -188,11 +188,14 @@ func isolateMemory(ctx context.Context, s *setup) (_ result, err error) {
 		if err := b.again(ctx); err != nil { // one isolate
 			return result{}, err
 		}
+		if err := b.crowd(ctx, "nobody.example", idleIsolates); err == nil { // what so many connections need is not the isolates'
+			return result{}, errors.New("a host of nobody's answered well")
+		}
 		before, err := pss(b.Pid())
 		if err != nil {
 			return result{}, err
 		}
-		if err := b.crowd(ctx, idleIsolates); err != nil {
+		if err := b.crowd(ctx, host(0), idleIsolates); err != nil {
 			return result{}, err
 		}
 		after, err := pss(b.Pid())
@@ -204,12 +207,12 @@ func isolateMemory(ctx context.Context, s *setup) (_ result, err error) {
 	return result{value: median(per), detail: fmt.Sprintf("%d isolates of one function, all that the daemon grew by counted as theirs: %s MB", idleIsolates, list(per))}, nil
 }
 
-// crowd makes n requests of host(0) at once.
-func (b *bench) crowd(ctx context.Context, n int) error {
+// crowd makes n requests of a host at once.
+func (b *bench) crowd(ctx context.Context, host string, n int) error {
 	errs := make([]error, n)
 	var wg sync.WaitGroup
 	for i := range n {
-		wg.Go(func() { _, errs[i] = get(ctx, b.HTTP, host(0), "/") })
+		wg.Go(func() { _, errs[i] = get(ctx, b.HTTP, host, "/") })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
