@@ -120,7 +120,10 @@ func TestWhatIsNotYetGoodTakesNoPath(t *testing.T) {
 		d := w.deploy("api", release{function: onShop(false, "/*"), act: behaviour{flaky: 1}})
 		settle(500 * time.Millisecond)
 		wantState(t, w, d, model.DeployStarting)
-		if _, there := w.table["shop.test/*"]; there {
+		w.mu.Lock()
+		_, there := w.table["shop.test/*"]
+		w.mu.Unlock()
+		if there {
 			t.Error("a function that never was good has a route on shop")
 		}
 		settle(3 * time.Second)
