@@ -31,8 +31,8 @@ func withAPI(t *testing.T, scenario func(t *testing.T, w *world)) {
 	})
 }
 
-// routed tells whether the table in force has a host, or a path of one.
-func (w *world) routed(at string) bool {
+// hasRoute tells whether the table in force has a host, or a path of one.
+func (w *world) hasRoute(at string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	_, there := w.table[at]
@@ -113,7 +113,7 @@ func TestCodeThatThrowsFailsTheDeployAtOnce(t *testing.T) {
 			}
 		}
 		wantPath(t, w, "shop.test/api/*", "api-v1-g0-web-1")
-		if w.routed("shop.test/*") {
+		if w.hasRoute("shop.test/*") {
 			t.Error("what failed has a route")
 		}
 		if w.started("api-v2-g0-web-1") != 0 {
@@ -128,7 +128,7 @@ func TestWhatIsNotYetGoodTakesNoPath(t *testing.T) {
 		d := w.deploy("api", release{function: onShop(false, "/*"), act: behaviour{flaky: 1}})
 		settle(500 * time.Millisecond)
 		wantState(t, w, d, model.DeployStarting)
-		if w.routed("shop.test/*") {
+		if w.hasRoute("shop.test/*") {
 			t.Error("a function that never was good has a route on shop")
 		}
 		settle(3 * time.Second)
