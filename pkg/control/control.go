@@ -33,6 +33,8 @@ type Config struct {
 	Functions  FunctionHost //
 	KV         KVStore      //
 	Jobs       JobRuntime   //
+	Sources    Sources      //
+	Builder    BuildEngine  //
 	Probes     []Probe      // what doctor looks at besides what control sees by itself
 	Now        func() time.Time
 }
@@ -46,6 +48,9 @@ type Control struct {
 	Functions *Functions
 	KV        *KV
 	Jobs      *Jobs
+	Sources   *UploadedSources
+	Builds    *Builds
+	Pushes    *Pushes
 	Deploys   *Deploys
 	Releases  *Releases
 	Scale     *Scaling
@@ -90,7 +95,8 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	c.Domains, c.Workloads, c.Logs, c.Exec = &Domains{c}, &Workloads{c}, &Logs{c}, &Exec{c}
 	c.Events, c.Audit = &Events{c}, &Audit{c}
 	c.Functions, c.KV = &Functions{c}, &KV{c}
-	c.Jobs = &Jobs{c}
+	c.Jobs, c.Pushes = &Jobs{c}, &Pushes{c}
+	c.Sources, c.Builds = &UploadedSources{c}, &Builds{c}
 	return c, nil
 }
 

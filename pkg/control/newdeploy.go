@@ -27,6 +27,9 @@ const (
 type NewDeploy struct {
 	Image          model.Image            // a reference to pull, or what Images.Import returned
 	Function       *model.Function        // in place of Image, Processes, Volumes and Scale; Digest is what Functions.Import returned
+	Build          *model.BuildSpec       // in place of Image: it is built of a source that Sources.Import returned
+	Static         *model.Static          // of a site, with Build: how it is served; its kind is static then, also where the plan is one of a site
+	Revision       *model.Revision        // where the code comes from; nil: not known
 	Processes      []model.Process        // empty: one web process as the image says; at most MaxProcesses
 	Volumes        []model.Mount          // at most MaxVolumes
 	Variables      map[string]string      // from the app's own file; one set by Variables.Set is not replaced

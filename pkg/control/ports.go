@@ -89,3 +89,43 @@ type Probe struct {
 	// Run returns what was seen in one line. What is wrong is an error; the hint of a *model.Error is passed on.
 	Run func(ctx context.Context) (detail string, err error)
 }
+
+// Sources holds code that came in, until it is built. pkg/daemon makes one of pkg/source/pack and pkg/build/plan.
+type Sources interface {
+	// Import reads an archive of source, checks it and keeps it.
+	Import(ctx context.Context, r io.Reader) (model.Source, error)
+	// Plan finds out how a source is built; KindNotFound when none of that digest is kept.
+	Plan(ctx context.Context, b model.BuildSpec, app string, kind model.AppKind) (model.BuildPlan, error)
+}
+
+// BuildEngine makes images and sites of source. pkg/daemon makes one of pkg/build and pkg/static.
+type BuildEngine interface {
+	// Build builds, once it is this build's turn, and writes the build's log. When ctx ends, nothing of it runs on. The
+	// same build may be begun again after a crash.
+	Build(ctx context.Context, r BuildRequest) (BuildResult, error)
+	// BuildLog gives the lines of a build's log to yield, and with follow those to come until the build has ended.
+	BuildLog(ctx context.Context, id string, follow bool, yield func(model.BuildLine) error) error
+	// PruneBuilds removes the build cache and returns the bytes it freed.
+	PruneBuilds(ctx context.Context) (int64, error)
+}
+
+// BuildRequest is one build for the engine.
+type BuildRequest struct {
+	ID       string
+	Org      string // its id: orgs take turns
+	App      string
+	Kind     model.AppKind
+	Spec     model.BuildSpec
+	Static   *model.Static                    // how a site is to be served; nil for an image
+	Secrets  map[string][]byte                // by name, for those Spec names
+	Mask     []string                         // other secret values, not to appear in the log
+	Progress func(percent int, detail string) // may be called from any goroutine
+}
+
+// BuildResult is what the engine made.
+type BuildResult struct {
+	Image  model.Image
+	Static *model.Static // of a static site: Image is zero then
+	Steps  int
+	Cached int
+}

@@ -34,6 +34,8 @@ type Config struct {
 	Logger    zerolog.Logger
 	Version   string        // of the daemon, told in the OpenAPI document
 	RootCA    func() []byte // certificate of the box's own CA, PEM; nil, or an empty answer: there is none
+	Git       http.Handler  // git over HTTP, below /git/: it asks for a token itself; nil: none
+	Hooks     http.Handler  // forge webhooks and deploy hooks, below /hooks/ and /deploy-hooks/: they check a signature or token themselves; nil: none
 	MaxImage  int64         // bytes of an uploaded image; 0 means DefaultMaxImage
 	Heartbeat time.Duration // between signs of life on a quiet stream; 0 means DefaultHeartbeat
 }

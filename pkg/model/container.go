@@ -60,6 +60,7 @@ type ContainerSpec struct {
 	LogMax  int64 // bytes of log kept for the workload; 0 means the runtime's default
 
 	Function *Function // a function, run inside the daemon: Image, Command, Limits and Mounts are empty then
+	Static   *Static   // a static site, served by the daemon: likewise
 }
 
 // ContainerState is how a container is.
@@ -125,5 +126,8 @@ type Usage struct {
 type Keep struct {
 	Images       []string // digests
 	Bundles      []string // digests, of functions
+	Sites        []string // digests, of static sites
+	Sources      []string // digests
+	Builds       []string // ids: their logs
 	Environments []string // ids: their networks
 }

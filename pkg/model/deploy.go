@@ -11,7 +11,8 @@ const (
 	DeployRollback DeployKind = "rollback"
 	DeployConfig   DeployKind = "config"
 	DeployRestart  DeployKind = "restart"
-	DeployScale    DeployKind = "scale" // CPU or memory changed, so every replica is replaced
+	DeployPromote  DeployKind = "promote" // what another environment runs
+	DeployScale    DeployKind = "scale"   // CPU or memory changed, so every replica is replaced
 )
 
 // DeployState is how far a deploy has come.
@@ -20,6 +21,7 @@ type DeployState string
 // The states of a deploy. It goes down this list; the last five are final.
 const (
 	DeployPending    DeployState = "pending"
+	DeployBuilding   DeployState = "building"  // the image or site is made of source
 	DeployPulling    DeployState = "pulling"   // resolving and fetching the image
 	DeployReleasing  DeployState = "releasing" // the release process runs
 	DeployStarting   DeployState = "starting"  // new replicas start and are probed
@@ -40,7 +42,7 @@ func (s DeployState) Final() bool {
 	return false
 }
 
-var deployOrder = map[DeployState]int{DeployPending: 0, DeployPulling: 1, DeployReleasing: 2, DeployStarting: 3, DeployDraining: 4}
+var deployOrder = map[DeployState]int{DeployPending: 0, DeployBuilding: 1, DeployPulling: 2, DeployReleasing: 3, DeployStarting: 4, DeployDraining: 5}
 
 // CanBecome tells whether a deploy in state s may move to state t: forward only, phases may be left out.
 func (s DeployState) CanBecome(t DeployState) bool {

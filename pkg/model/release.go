@@ -3,22 +3,25 @@ package model
 import "time"
 
 // Release is immutable: an image, a configuration version and a list of processes. Deploying and rolling back both
-// choose one. Only Image.Digest and Image.Config are filled in later, once, when the image has been resolved, and GoodAt
-// once it has been healthy.
+// choose one. Only Image.Digest, Image.Config and Static's figures are filled in later, once, when the image has been
+// resolved or built, and GoodAt once it has been healthy.
 type Release struct {
-	ID            string    `json:"id"`
-	WorkloadID    string    `json:"workloadId"`
-	Number        int       `json:"number"` // 1, 2, 3 … within the workload; shown as v1
-	Image         Image     `json:"image"`
-	ConfigVersion int       `json:"configVersion"` // 0: no variables
-	Processes     []Process `json:"processes"`     // sorted by name; empty: one web process as the image says
-	Volumes       []Mount   `json:"volumes,omitempty"`
-	Function      *Function `json:"function,omitempty"`    // of an app of kind function: Image and Processes are empty then
-	Jobs          []JobSpec `json:"jobs,omitempty"`        // [[job]] of the app's own file
-	Description   string    `json:"description,omitempty"` // "Deploy registry/shop:1.2", "Set LOG_LEVEL"
-	CreatedBy     string    `json:"createdBy"`             // an Actor's name
-	CreatedAt     time.Time `json:"createdAt"`
-	GoodAt        time.Time `json:"goodAt,omitzero"` // when it first was healthy; zero: never, so nothing rolls back to it by itself
+	ID            string     `json:"id"`
+	WorkloadID    string     `json:"workloadId"`
+	Number        int        `json:"number"` // 1, 2, 3 … within the workload; shown as v1
+	Image         Image      `json:"image"`
+	ConfigVersion int        `json:"configVersion"` // 0: no variables
+	Processes     []Process  `json:"processes"`     // sorted by name; empty: one web process as the image says
+	Volumes       []Mount    `json:"volumes,omitempty"`
+	Function      *Function  `json:"function,omitempty"`    // of an app of kind function: Image and Processes are empty then
+	Static        *Static    `json:"static,omitempty"`      // of an app of kind static: Image and Processes are empty then
+	Build         *BuildSpec `json:"build,omitempty"`       // what Image or Static.Digest is made of; nil: nothing is built
+	Revision      *Revision  `json:"revision,omitempty"`    // where the code comes from; nil: not known
+	Jobs          []JobSpec  `json:"jobs,omitempty"`        // [[job]] of the app's own file
+	Description   string     `json:"description,omitempty"` // "Deploy registry/shop:1.2", "Set LOG_LEVEL"
+	CreatedBy     string     `json:"createdBy"`             // an Actor's name
+	CreatedAt     time.Time  `json:"createdAt"`
+	GoodAt        time.Time  `json:"goodAt,omitzero"` // when it first was healthy; zero: never, so nothing rolls back to it by itself
 }
 
 // Image names what a release runs.
@@ -73,6 +76,17 @@ func (r *Release) Process(name string) (Process, bool) {
 		}
 	}
 	return Process{}, false
+}
+
+// Built tells whether what the release runs has been made: nothing has to be built, or it is built.
+func (r *Release) Built() bool {
+	switch {
+	case r.Build == nil:
+		return true
+	case r.Static != nil:
+		return r.Static.Digest != ""
+	}
+	return r.Image.Digest != ""
 }
 
 // PortOf returns the port of p: its own, else the image's when it exposes exactly one, else DefaultPort.

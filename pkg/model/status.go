@@ -74,6 +74,7 @@ type WorkloadUpdate struct {
 	Status     *WorkloadStatus
 	ReleaseID  string // with Image: the release that was resolved
 	Image      *Image
+	Static     *Static // with ReleaseID: what was built of it, in place of Image
 	Deploy     *Deploy // replaces the stored one unless that is final already
 	Good       *Target // a target became healthy, or (after a roll-back) still is
 	RollBackTo *Target // set Want back to this, unless a newer deploy changed Want meanwhile; DeployID is cleared

@@ -31,6 +31,13 @@ type Images interface {
 	Forget(ctx context.Context, workloadID string) error
 }
 
+// Builder makes what releases run of source.
+type Builder interface {
+	// Build makes a release's image or site and returns it. What is wrong with the source is a *model.Error; any other
+	// error may pass. The same release may be built again; once ctx ends nothing of the build goes on.
+	Build(ctx context.Context, releaseID string, progress func(percent int, detail string)) (model.Built, error)
+}
+
 // Router sends requests to containers.
 type Router interface {
 	// Publish replaces the whole route table at once. Routes that cannot be served are left out and listed in an error
