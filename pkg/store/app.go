@@ -72,6 +72,7 @@ func (tx *Tx) forgetWorkload(w model.Workload) error {
 		func(s scan) error { s.index = "number"; return deleteAll(tx, releases(), s) },
 		func(s scan) error { s.index = "workload"; return deleteAll(tx, deploys(), s) },
 		func(s scan) error { s.index = "workload"; return deleteAll(tx, domains(), s) },
+		func(s scan) error { s.index = "workload"; return deleteAll(tx, builds(), s) },
 		func(scan) error { return tx.forgetJobs(w.ID) },
 	} {
 		if err := drop(of); err != nil {

@@ -25,6 +25,9 @@
 //	└ releases.number             WORKLOAD/NUMBER
 //	deploys                       DEPLOY → model.Deploy
 //	└ deploys.workload            WORKLOAD/DEPLOY
+//	builds                        BUILD → model.Build
+//	├ builds.workload             WORKLOAD/BUILD
+//	└ builds.open                 RELEASE, of those not over
 //	domains                       HOST → model.Domain
 //	└ domains.workload            WORKLOAD/HOST
 //	jobs                          JOB → model.Job

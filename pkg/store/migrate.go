@@ -26,7 +26,8 @@ type migration struct {
 func migrations() []migration {
 	return []migration{
 		{"the first tree", firstTree},
-		{"jobs and their runs", jobTree},
+		{"jobs and their runs", treeOf("jobs", "jobs.workload", "jobs.name", "runs", "runs.due", "runs.open")},
+		{"builds", treeOf("builds", "builds.workload", "builds.open")},
 	}
 }
 
@@ -47,13 +48,16 @@ func firstTree(b *bbolt.Tx, now time.Time) error {
 	return b.Bucket([]byte(bucketMeta)).Put([]byte("box"), []byte(`{"createdAt":"`+now.Format(time.RFC3339Nano)+`"}`))
 }
 
-func jobTree(b *bbolt.Tx, _ time.Time) error {
-	for _, name := range []string{"jobs", "jobs.workload", "jobs.name", "runs", "runs.due", "runs.open"} {
-		if _, err := b.CreateBucket([]byte(name)); err != nil {
-			return fmt.Errorf("making the bucket %s: %w", name, err)
+// treeOf returns a migration that makes buckets.
+func treeOf(names ...string) func(*bbolt.Tx, time.Time) error {
+	return func(b *bbolt.Tx, _ time.Time) error {
+		for _, name := range names {
+			if _, err := b.CreateBucket([]byte(name)); err != nil {
+				return fmt.Errorf("making the bucket %s: %w", name, err)
+			}
 		}
+		return nil
 	}
-	return nil
 }
 
 // migrate runs what db has not seen yet, each migration in a transaction of its own, and keeps a copy of a store that

@@ -105,6 +105,11 @@ func (tx *Tx) applyDeploy(w model.Workload, d *model.Deploy) error {
 	if sameJSON(was, is) {
 		return nil
 	}
+	if is.State.Final() {
+		if err := tx.endBuild(is); err != nil {
+			return err
+		}
+	}
 	if err := tx.PutDeploy(is); err != nil {
 		return err
 	}

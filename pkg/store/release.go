@@ -62,6 +62,9 @@ func (tx *Tx) Trim(workloadID string) error {
 	if err != nil {
 		return err
 	}
+	if err := tx.trimBuilds(workloadID); err != nil {
+		return err
+	}
 	inUse := map[string]bool{w.Want.ReleaseID: true, w.Good.ReleaseID: true, st.Serving.ReleaseID: true}
 	ds, _, err := tx.Deploys(workloadID, "", 0)
 	if err != nil {

@@ -60,6 +60,18 @@ func deploys() table[model.Deploy] {
 	}}
 }
 
+func builds() table[model.Build] {
+	return table[model.Build]{"builds", func(b *model.Build) string { return b.ID }, []index[model.Build]{
+		{"workload", func(b *model.Build) string { return join(b.WorkloadID, b.ID) }},
+		{"open", func(b *model.Build) string {
+			if b.State.Final() {
+				return ""
+			}
+			return b.ReleaseID
+		}},
+	}}
+}
+
 func domains() table[model.Domain] {
 	return table[model.Domain]{"domains", func(d *model.Domain) string { return d.Host }, []index[model.Domain]{
 		{"workload", func(d *model.Domain) string { return join(d.WorkloadID, d.Host) }},

@@ -31,7 +31,8 @@ func (s *Store) Desired(ctx context.Context) (model.Desired, error) {
 }
 
 // Keep returns what must not be reclaimed: the images of what is wanted, good or serving and of each workload's newest
-// KeepImages releases, the bundles of all releases, and every environment.
+// KeepImages releases, the bundles and sites of all releases, the sources of what is wanted and good, the logs of all
+// builds, and every environment.
 func (s *Store) Keep(ctx context.Context) (k model.Keep, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		all, err := tx.allDesired()
@@ -39,11 +40,12 @@ func (s *Store) Keep(ctx context.Context) (k model.Keep, err error) {
 			return err
 		}
 		images, bundles, envs := map[string]bool{}, map[string]bool{}, map[string]bool{}
+		sites, sources := map[string]bool{}, map[string]bool{}
 		for _, d := range all {
 			envs[d.Env.ID] = true
 			keep := KeepImages
-			if d.App.Kind == model.KindFunction {
-				keep = 0 // all: a bundle is small, and cannot be fetched again
+			if d.App.Kind == model.KindFunction || d.App.Kind == model.KindStatic {
+				keep = 0 // all: they are small, and cannot be fetched again
 			}
 			rs, _, err := tx.Releases(d.Workload.ID, "", keep)
 			if err != nil {
@@ -52,6 +54,9 @@ func (s *Store) Keep(ctx context.Context) (k model.Keep, err error) {
 			for _, r := range []*model.Release{d.Want, d.Good} {
 				if r != nil {
 					rs = append(rs, *r)
+					if r.Build != nil {
+						sources[r.Build.Source] = true
+					}
 				}
 			}
 			if id := d.Status.Serving.ReleaseID; id != "" {
@@ -66,11 +71,16 @@ func (s *Store) Keep(ctx context.Context) (k model.Keep, err error) {
 				if r.Function != nil {
 					bundles[r.Function.Digest] = true
 				}
+				if r.Static != nil && r.Static.Digest != "" {
+					sites[r.Static.Digest] = true
+				}
 			}
 		}
 		delete(images, "")
 		k.Images, k.Bundles, k.Environments = sorted(images), sorted(bundles), sorted(envs)
-		return nil
+		k.Sites, k.Sources = sorted(sites), sorted(sources)
+		k.Builds, err = tx.buildIDs()
+		return err
 	})
 	return k, err
 }
