@@ -2,7 +2,6 @@ package pack
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -12,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/pandabox/pandabox/pkg/model"
 )
@@ -31,48 +28,13 @@ type Summary struct {
 	Bytes int64 // before compression
 }
 
-// Pack writes the source of dir as a compressed tar archive. The same files give the same bytes: times and owners are
-// left out. progress may be nil; it is told how many files and bytes are written so far.
+// Pack looks at dir and packs its source: see Look and Tree.Pack.
 func Pack(ctx context.Context, dir string, w io.Writer, progress func(Summary)) (Summary, error) {
-	names, err := List(ctx, dir)
+	t, err := Look(ctx, dir)
 	if err != nil {
 		return Summary{}, err
 	}
-	if len(names) == 0 {
-		return Summary{}, model.Invalid("%s has no files to deploy", dir).WithHint("are all of them ignored? see %s and .gitignore", ignoreFile)
-	}
-	if len(names) > MaxFiles {
-		return Summary{}, tooMuch(dir, names, fmt.Sprintf("%d files", len(names)))
-	}
-	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(2))
-	if err != nil {
-		return Summary{}, fmt.Errorf("packing: %w", err)
-	}
-	t := tar.NewWriter(z)
-	var s Summary
-	for _, name := range names {
-		if err := ctx.Err(); err != nil {
-			return s, err
-		}
-		n, err := add(t, dir, name)
-		if err != nil {
-			return s, err
-		}
-		s.Files++
-		if s.Bytes += n; s.Bytes > MaxBytes {
-			return s, tooMuch(dir, names, fmt.Sprintf("more than %d GB", MaxBytes>>30))
-		}
-		if progress != nil {
-			progress(s)
-		}
-	}
-	if err := t.Close(); err != nil {
-		return s, fmt.Errorf("packing: %w", err)
-	}
-	if err := z.Close(); err != nil {
-		return s, fmt.Errorf("packing: %w", err)
-	}
-	return s, nil
+	return t.Pack(ctx, w, progress)
 }
 
 // add writes one file.
@@ -97,7 +59,7 @@ func add(t *tar.Writer, dir, name string) (int64, error) {
 		}
 		return 0, nil
 	case !mode.IsRegular():
-		return 0, model.Invalid("%s is neither a file nor a link", name).WithHint("leave it out: add it to .gitignore or %s", ignoreFile)
+		return 0, odd(name)
 	case mode&0o111 != 0:
 		h.Mode = 0o755
 	}
@@ -108,9 +70,6 @@ func add(t *tar.Writer, dir, name string) (int64, error) {
 	defer func() { _ = f.Close() }()
 	if st, err = f.Stat(); err != nil {
 		return 0, fmt.Errorf("packing %s: %w", name, err)
-	}
-	if err := notPointer(f, name, st.Size()); err != nil {
-		return 0, err
 	}
 	h.Typeflag, h.Size = tar.TypeReg, st.Size()
 	if err := t.WriteHeader(h); err != nil {
@@ -128,18 +87,6 @@ var lfsPointer = []byte("version https://git-lfs.github.com/spec/")
 
 // maxPointer is more than the size of any such stand-in, in bytes.
 const maxPointer = 1024
-
-// notPointer refuses stand-ins of Git LFS: what they stand for is not there.
-func notPointer(f *os.File, name string, size int64) error {
-	if size > maxPointer {
-		return nil
-	}
-	head := make([]byte, len(lfsPointer))
-	if n, _ := f.ReadAt(head, 0); n < len(head) || !bytes.Equal(head, lfsPointer) {
-		return nil
-	}
-	return model.Invalid("%s is a pointer of Git LFS, not the file itself", name).WithHint("fetch it: git lfs pull")
-}
 
 // checkName refuses paths that could mean something else on the other side.
 func checkName(name string) error {
