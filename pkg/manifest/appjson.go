@@ -64,8 +64,8 @@ func parseAppJSON(doc []byte, kind model.AppKind) ([]job, error) {
 		} else {
 			err = spec.Validate()
 		}
-		if err == nil && kind == model.KindFunction {
-			err = &model.JobError{Field: "command", Err: model.Invalid("a function has no containers, so its job cannot run a command")}
+		if err == nil && (kind == model.KindFunction || kind == model.KindStatic) {
+			err = &model.JobError{Field: "command", Err: model.Invalid("an app of the kind %s has no containers, so its job cannot run a command", kind)}
 		}
 		if err != nil {
 			return nil, jsonFault(doc, i, err)

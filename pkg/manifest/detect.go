@@ -16,7 +16,7 @@ var defaultExport = regexp.MustCompile(`^\s*(export\s+default\b|export\s*\{.*\bd
 // detect makes the manifest one of a function where nobody said what runs in the folder and its main file looks like
 // one: JavaScript or TypeScript with a default export, no Dockerfile, and no server of package.json's.
 func (m *Manifest) detect(dir string) {
-	if m.saysWhat || isThere(dir, "Dockerfile") || startsItself(dir) {
+	if m.saysWhat || m.saysBuild || isThere(dir, "Dockerfile") || startsItself(dir) {
 		return
 	}
 	for _, below := range []string{"src", ""} {
@@ -34,11 +34,21 @@ func (m *Manifest) detect(dir string) {
 
 // AsFunction makes the manifest one of a function where nobody said what runs in the folder. It tells whether it is one.
 func (m *Manifest) AsFunction() bool {
-	if m.Kind != model.KindFunction && !m.saysWhat {
+	if m.Kind != model.KindFunction && !m.saysWhat && !m.saysBuild {
 		m.Kind = model.KindFunction
 		m.each(func(s *Settings) { s.Function, s.Volumes = &Function{}, nil })
 	}
 	return m.Kind == model.KindFunction
+}
+
+// AsStatic makes the manifest one of a static site where nobody said what runs in the folder, as a build plan that makes
+// one finds out. It tells whether it is one.
+func (m *Manifest) AsStatic() bool {
+	if m.Kind == model.KindWeb && !m.saysWhat && len(m.jobs) == 0 {
+		m.Kind = model.KindStatic
+		m.each(func(s *Settings) { s.Static, s.Volumes = &model.Static{}, nil })
+	}
+	return m.Kind == model.KindStatic
 }
 
 // AsImage takes back that the folder is a function where nobody said so: an image is deployed from it. It tells whether
@@ -48,7 +58,7 @@ func (m *Manifest) AsImage() bool {
 		m.Kind, m.Detected = model.KindWeb, ""
 		m.each(func(s *Settings) { s.Function, s.Volumes = nil, []model.Mount{DefaultVolume()} })
 	}
-	return m.Kind != model.KindFunction
+	return m.Kind != model.KindFunction && m.Kind != model.KindStatic
 }
 
 func (m *Manifest) each(change func(*Settings)) {

@@ -91,3 +91,27 @@ func TestProcfileOfAFunction(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestAsStatic(t *testing.T) {
+	for doc, want := range map[string]bool{
+		"": true,
+		"app = \"site\"\n[build]\ntarget = \"x\"": true,
+		"[static]\nspa = true":                    true,
+		"kind = \"web\"":                          false,
+		"image = \"x:1\"":                         false,
+		"[process.web]\nport = 80":                false,
+		"kind = \"worker\"":                       false,
+		"[[job]]\nname = \"tidy\"\nschedule = \"@daily\"\npath = \"/\"": false,
+	} {
+		m, err := Parse([]byte(doc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.AsStatic(); got != want || got != (m.Kind == model.KindStatic) {
+			t.Errorf("%q: %v, kind %s", doc, got, m.Kind)
+		}
+		if s := m.For(Production); want != (s.Static != nil) || want && s.Volumes != nil || want && m.AsImage() {
+			t.Errorf("%q: settings %+v", doc, s)
+		}
+	}
+}

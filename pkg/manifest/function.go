@@ -162,6 +162,8 @@ func onlyFunction(t table) {
 	for _, no := range []struct{ key, what, hint string }{
 		{"image", "runs no image", "leave image out: its code is bundled from this folder"},
 		{"process", "has no processes", "it answers as many requests at once as it needs to: limits = { concurrency = 64 } in [function]"},
+		{"build", "is not built as an image", "leave [build] out: its code is bundled from this folder"},
+		{"static", "serves no folder", "make the site an app of its own"},
 		{"volume", "has no volumes", "keep what it should remember in env.KV, or in an app of its own"},
 	} {
 		if t.has(no.key) {

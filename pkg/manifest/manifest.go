@@ -33,16 +33,19 @@ type Manifest struct {
 	// Detected is the main file that makes the folder a function though nobody said so; "" where Kind was said, or is web.
 	Detected string
 
-	saysWhat bool  // a kind, or something that only one kind has
-	jobs     []job // nil where no file says which there are
-	hasJobs  bool  // [[job]] is there
-	base     Settings
-	envs     map[string]Settings
+	saysWhat  bool  // a kind, or something that only one kind has
+	saysBuild bool  // [build] is there
+	jobs      []job // nil where no file says which there are
+	hasJobs   bool  // [[job]] is there
+	base      Settings
+	envs      map[string]Settings
 }
 
 // Settings is what to deploy in one environment.
 type Settings struct {
 	Function  *Function         // of an app of kind function, nil of any other; Image, Processes and Volumes are empty then
+	Static    *model.Static     // of an app of kind static, nil of any other; Image, Processes and Volumes are empty then
+	Build     Build             // how the folder is built; zero where Image is said
 	Image     string            // reference or path as written; "" where it is not said
 	Processes []model.Process   // sorted by name; empty: the image's own command as web
 	Volumes   []model.Mount     // /storage where nothing is said

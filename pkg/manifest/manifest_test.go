@@ -152,6 +152,13 @@ func FuzzParse(f *testing.F) {
 						t.Errorf("accepted a function that is not valid: %v", err)
 					}
 				}
+				s := m.For(env)
+				if (s.Static != nil) != (m.Kind == model.KindStatic) || s.Static != nil && len(s.Processes)+len(s.Volumes)+len(s.Image) > 0 {
+					t.Errorf("kind %s with the settings %+v", m.Kind, s)
+				}
+				if err := s.Build.On(unbundled, "").Validate(); err != nil {
+					t.Errorf("accepted a build that is not valid: %v", err)
+				}
 				for _, p := range m.For(env).Processes {
 					if err := p.Validate(); err != nil {
 						t.Errorf("accepted a process that is not valid: %v", err)

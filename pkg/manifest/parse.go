@@ -11,8 +11,8 @@ import (
 
 // The keys of each table.
 var (
-	rootKeys     = []string{"app", "project", "kind", "image", "domains", "domain", "variables", "process", "volume", "env", "function", "job"}
-	sectionKeys  = []string{"image", "domains", "domain", "variables", "process", "function"} // of [env.NAME]
+	rootKeys     = []string{"app", "project", "kind", "image", "domains", "domain", "variables", "process", "volume", "env", "function", "build", "static", "job"}
+	sectionKeys  = []string{"image", "domains", "domain", "variables", "process", "function", "build", "static"} // of [env.NAME]
 	processKeys  = []string{"command", "port", "health", "scale", "stop_grace", "http"}
 	healthKeys   = []string{"path", "grace", "interval", "timeout"}
 	httpKeys     = []string{"max_body", "timeout", "headers"}
@@ -28,26 +28,33 @@ func parse(doc []byte, procfile []model.Process) (*Manifest, error) {
 		return nil, err
 	}
 	m := &Manifest{Kind: model.KindWeb, envs: map[string]Settings{}}
-	later(root, "build", "building from source", "deploy an image: pandabox deploy --image REF")
-	root.only(append([]string{"build"}, rootKeys...)...)
+	root.only(rootKeys...)
 	m.App = name(root, "app", "app", "shop")
 	m.Project = name(root, "project", "project", "store")
 	m.Kind = kind(root)
-	for _, key := range []string{"kind", "image", "process", "volume", "function"} {
+	for _, key := range []string{"kind", "image", "process", "volume", "function", "static"} {
 		m.saysWhat = m.saysWhat || root.has(key)
 	}
+	m.saysBuild = root.has("build")
 
 	b := builder{kind: m.Kind, procfile: map[string]bool{}, processes: map[string]model.Process{}, variables: map[string]variable{}}
 	for _, p := range procfile {
 		b.processes[p.Name], b.procfile[p.Name] = p, true
 	}
-	if m.Kind == model.KindFunction {
+	switch m.Kind {
+	case model.KindFunction:
 		b.function = &Function{}
 		onlyFunction(root)
 		if len(procfile) > 0 {
 			r.fail([]string{"kind"}, model.Invalid("a function has no processes, and there is a %s", ProcfileName).WithHint("remove the %s", ProcfileName))
 		}
-	} else {
+	case model.KindStatic:
+		b.static = &model.Static{}
+		onlyStatic(root)
+		if len(procfile) > 0 {
+			r.fail([]string{"kind"}, model.Invalid("a static site has no processes, and there is a %s", ProcfileName).WithHint(`remove the %s, or leave out kind = "static" and [static]`, ProcfileName))
+		}
+	default:
 		b.volumes = volumes(root)
 	}
 	b.read(root)
@@ -62,10 +69,14 @@ func parse(doc []byte, procfile []model.Process) (*Manifest, error) {
 		envs.fail(env, model.CheckName("environment", env))
 		section := envs.table(env, `{ variables = { … } }`)
 		section.only(sectionKeys...)
-		if m.Kind == model.KindFunction {
+		switch m.Kind {
+		case model.KindFunction:
 			onlyFunction(section)
+		case model.KindStatic:
+			onlyStatic(section)
 		}
 		m.saysWhat = m.saysWhat || section.has("image") || section.has("process")
+		m.saysBuild = m.saysBuild || section.has("build")
 		over := b.clone(env)
 		over.read(section)
 		m.envs[env] = over.settings(section)
@@ -74,12 +85,6 @@ func parse(doc []byte, procfile []model.Process) (*Manifest, error) {
 		return nil, r.err
 	}
 	return m, nil
-}
-
-func later(t table, key, what, hint string) {
-	if t.has(key) {
-		t.fail(key, model.Invalid("%s is not supported yet by this version", what).WithWhy("%s would have no effect", key).WithHint("%s", hint))
-	}
 }
 
 func name(t table, key, noun, example string) string {
@@ -91,23 +96,23 @@ func name(t table, key, noun, example string) string {
 }
 
 func kind(t table) model.AppKind {
-	k := model.AppKind(t.text("kind", `"web"`))
-	switch k {
+	switch k := model.AppKind(t.text("kind", `"web"`)); k {
 	case model.KindWeb, model.KindWorker:
-		if t.has("function") {
-			t.fail("function", model.Invalid("an app of the kind %s has no [function]", k).WithHint(`write kind = "function", or remove one of the two`))
+		for _, of := range []model.AppKind{model.KindFunction, model.KindStatic} {
+			if t.has(string(of)) { // the table is called like the kind
+				t.fail(string(of), model.Invalid("an app of the kind %s has no [%s]", k, of).WithHint("write kind = %q, or remove one of the two", of))
+			}
 		}
 		return k
-	case model.KindFunction:
+	case model.KindFunction, model.KindStatic:
 		return k
-	case model.KindStatic:
-		t.fail("kind", model.Invalid("apps of kind %q are not supported yet by this version", k).WithHint(`choose "web", "worker" or "function"`))
-	default:
-		if t.has("kind") {
-			t.fail("kind", model.Invalid("%q is not a kind of app", k).WithHint(`choose "web", "worker" or "function"`))
-		}
 	}
-	if t.has("function") {
+	switch {
+	case t.has("kind"):
+		t.fail("kind", model.Invalid("%q is not a kind of app", t.values["kind"]).WithHint(`choose "web", "worker", "function" or "static"`))
+	case t.has("static"):
+		return model.KindStatic
+	case t.has("function"):
 		return model.KindFunction
 	}
 	return model.KindWeb
@@ -204,7 +209,9 @@ func readVariables(t table, into map[string]variable) {
 // builder gathers the settings of one environment; reading a section over another changes only what it names.
 type builder struct {
 	kind      model.AppKind
-	function  *Function // nil but for an app of kind function
+	function  *Function     // nil but for an app of kind function
+	static    *model.Static // nil but for an app of kind static
+	build     Build
 	image     string
 	procfile  map[string]bool // processes whose command stands in the Procfile
 	processes map[string]model.Process
@@ -221,6 +228,11 @@ func (b builder) clone(env string) builder {
 		f := *b.function // what readFunction sets, it sets whole
 		b.function = &f
 	}
+	if b.static != nil {
+		s := *b.static
+		b.static = &s
+	}
+	b.build.Args = maps.Clone(b.build.Args)
 	if env != Production {
 		b.domains = nil
 	}
@@ -237,6 +249,14 @@ func (b *builder) read(t table) {
 		b.domains = domains(t)
 	}
 	readVariables(t, b.variables)
+	readBuild(t.table("build", `{ dockerfile = "deploy/Dockerfile" }`), &b.build)
+	if t.has("static") {
+		if b.static == nil {
+			t.fail("static", model.Invalid("an app of the kind %s has no [static]", b.kind).WithHint(`write kind = "static" at the top`))
+			return
+		}
+		readStatic(t.table("static", `{ dir = "dist" }`), b.static, &b.build)
+	}
 	if t.has("function") {
 		if b.function == nil {
 			t.fail("function", model.Invalid("an app of the kind %s has no [function]", b.kind).WithHint(`write kind = "function" at the top`))
@@ -262,13 +282,20 @@ func (b *builder) read(t table) {
 
 // settings checks the whole; t is the table a fault of the whole belongs to.
 func (b *builder) settings(t table) Settings {
-	s := Settings{Function: b.function, Image: b.image, Volumes: b.volumes, Variables: map[string]string{}, Domains: b.domains}
+	s := Settings{Function: b.function, Static: b.static, Build: b.build, Image: b.image, Volumes: b.volumes, Variables: map[string]string{}, Domains: b.domains}
 	for _, name := range slices.Sorted(maps.Keys(b.processes)) {
 		s.Processes = append(s.Processes, b.processes[name])
 	}
 	if b.function != nil {
 		b.function.check(t.table("function", `{ main = "src/index.ts" }`))
 		s.Processes = nil
+	}
+	if b.image != "" && b.build.said() {
+		key := "image"
+		if !t.has(key) {
+			key = "build"
+		}
+		t.fail(key, model.Invalid("there are both image and [build]").WithWhy("an image is built already").WithHint("keep image to deploy it, or [build] to build this folder"))
 	}
 	if b.kind == model.KindWorker {
 		if _, ok := b.processes[model.ProcessWeb]; ok {

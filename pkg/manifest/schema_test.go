@@ -64,6 +64,7 @@ var beyondSchema = []string{
 	"kind-worker-web.toml",
 	"job-both.toml", "job-command.toml", "job-every.toml", "job-fields.toml", "job-function-command.toml", "job-never.toml", "job-nothing.toml",
 	"job-schedule.toml", "job-scheduled.toml", "job-timeout.toml", "job-timezone.toml", "job-twice.toml",
+	"build-env-image.toml",
 	"function-egress-none.toml", "function-memory.toml", "function-cpu-long.toml", "function-cpu-zero.toml", "function-main.toml",
 	"function-on-alone.toml", "function-middleware.toml", "function-env-routes.toml", // [function] and [env.NAME.function] are one whole
 }
@@ -107,6 +108,8 @@ func TestSchemaKeys(t *testing.T) {
 		"$defs/scale":   scaleKeys,
 
 		"$defs/function":       functionKeys,
+		"$defs/build":          buildKeys,
+		"$defs/static":         staticKeys,
 		"$defs/functionLimits": limitKeys,
 	} {
 		var at any = schema
@@ -139,7 +142,7 @@ func TestDocs(t *testing.T) {
 			t.Errorf("%v in\n%s", err, doc)
 		}
 	}
-	for _, key := range slices.Concat(rootKeys, processKeys, healthKeys, httpKeys, scaleKeys, volumeKeys, domainKeys, variableKeys, jobKeys, keepKeys, functionKeys, limitKeys) {
+	for _, key := range slices.Concat(rootKeys, processKeys, healthKeys, httpKeys, scaleKeys, volumeKeys, domainKeys, variableKeys, jobKeys, keepKeys, functionKeys, limitKeys, buildKeys, staticKeys) {
 		if !strings.Contains(string(b), key) {
 			t.Errorf("the page does not mention %s", key)
 		}
