@@ -17,6 +17,9 @@ type Deploy struct {
 type NewDeploy struct {
 	Image     model.Image            `json:"image,omitzero" doc:"ref to pull, or digest of an uploaded image"`
 	Function  *model.Function        `json:"function,omitempty" doc:"in place of image, processes, volumes and scale: digest and runtime are of an uploaded bundle"`
+	Build     *model.BuildSpec       `json:"build,omitempty" doc:"in place of image: it is built of an uploaded source"`
+	Static    *model.Static          `json:"static,omitempty" doc:"with build, of a site: how it is served"`
+	Revision  *model.Revision        `json:"revision,omitempty" doc:"where the code comes from"`
 	Processes []model.Process        `json:"processes,omitempty" doc:"absent: one web process as the image says"`
 	Volumes   []model.Mount          `json:"volumes,omitempty"`
 	Variables map[string]string      `json:"variables,omitempty" doc:"from the app's own file: one set by itself before is not replaced"`

@@ -46,7 +46,31 @@ func (c *Client) Logs(ctx context.Context, r Ref, q api.LogQuery, yield func(mod
 
 // readLogs reads over one connection. What yield and the box itself say is a *stopped.
 func (c *Client) readLogs(ctx context.Context, r Ref, q api.LogQuery, stands func(), yield func(model.LogLine) error) error {
-	res, err := c.open(ctx, call{method: http.MethodGet, path: c.workload(r, "logs"), query: logQuery(q)})
+	err := c.readRecords(ctx, call{method: http.MethodGet, path: c.workload(r, "logs"), query: logQuery(q)}, stands, func(b []byte) error {
+		rec, err := record[api.LogRecord](b)
+		switch {
+		case err != nil:
+			return err
+		case rec.Problem != nil:
+			return rec.Problem.Err()
+		case rec.LogLine == nil:
+			return nil
+		}
+		if err := yield(*rec.LogLine); err != nil {
+			return &stopped{err}
+		}
+		return nil
+	})
+	if err == nil && q.Follow {
+		return c.failed(ctx, fmt.Errorf("reading the log: %w", io.ErrUnexpectedEOF))
+	}
+	return err
+}
+
+// readRecords gives the lines of a stream to each, over one connection; an error of each ends it and comes back as it
+// is. stands is called once there is an answer.
+func (c *Client) readRecords(ctx context.Context, k call, stands func(), each func([]byte) error) error {
+	res, err := c.open(ctx, k)
 	if err != nil {
 		return err
 	}
@@ -59,27 +83,33 @@ func (c *Client) readLogs(ctx context.Context, r Ref, q api.LogQuery, stands fun
 		if len(b) == 0 {
 			continue
 		}
-		var rec api.LogRecord
-		if err := json.Unmarshal(b, &rec); err != nil {
-			return c.failed(ctx, fmt.Errorf("reading the log: %w", err))
-		}
-		switch {
-		case rec.Problem != nil:
-			return rec.Problem.Err()
-		case rec.LogLine != nil:
-			if err := yield(*rec.LogLine); err != nil {
-				return &stopped{err}
+		if err := each(b); err != nil {
+			var bad *badRecord
+			if errors.As(err, &bad) {
+				return c.failed(ctx, err)
 			}
+			return err
 		}
 	}
-	err = lines.Err()
-	if err == nil && q.Follow {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil {
+	if err := lines.Err(); err != nil {
 		return c.failed(ctx, fmt.Errorf("reading the log: %w", err))
 	}
 	return nil
+}
+
+// badRecord is a record that is none: the connection broke in the middle of it.
+type badRecord struct{ err error }
+
+func (b *badRecord) Error() string { return "reading the log: " + b.err.Error() }
+
+// Unwrap returns the cause.
+func (b *badRecord) Unwrap() error { return b.err }
+
+func record[T any](b []byte) (rec T, err error) {
+	if err := json.Unmarshal(b, &rec); err != nil {
+		return rec, &badRecord{err}
+	}
+	return rec, nil
 }
 
 func logQuery(q api.LogQuery) url.Values {

@@ -106,7 +106,7 @@ func TestDeploysThatAreRefused(t *testing.T) {
 		"no image":                {ref, NewDeploy{}, model.KindInvalid, "no image"},
 		"bad image":               {ref, NewDeploy{Image: model.Image{Ref: "UPPER CASE"}}, model.KindInvalid, "UPPER CASE"},
 		"bad digest":              {ref, NewDeploy{Image: model.Image{Digest: "sha256:abc"}}, model.KindInvalid, "digest"},
-		"static":                  {ref, NewDeploy{Image: digest, Kind: model.KindStatic}, model.KindInvalid, "static"},
+		"static":                  {ref, NewDeploy{Image: digest, Kind: model.KindStatic}, model.KindInvalid, "no source of the site"},
 		"function":                {ref, NewDeploy{Image: digest, Kind: model.KindFunction}, model.KindInvalid, "function"},
 		"odd kind":                {ref, NewDeploy{Image: digest, Kind: "cron"}, model.KindInvalid, "cron"},
 		"another kind":            {Ref{App: "taken"}, NewDeploy{Image: digest, Kind: model.KindWorker}, model.KindConflict, "worker"},

@@ -10,6 +10,11 @@ import (
 // moveTo makes the deploy of a release and sets the workload on its way; pl.w is brought up to date. A deploy that is
 // on its way is superseded.
 func (c *Control) moveTo(tx *store.Tx, actor model.Actor, pl *place, kind model.DeployKind, releaseID, message string) (model.Deploy, error) {
+	return c.moveToBuilt(tx, actor, pl, kind, releaseID, message, "")
+}
+
+// moveToBuilt is moveTo for a release that is to be built: plan says how, for people.
+func (c *Control) moveToBuilt(tx *store.Tx, actor model.Actor, pl *place, kind model.DeployKind, releaseID, message, plan string) (model.Deploy, error) {
 	if err := c.endDeploy(tx, pl.w, model.DeploySuperseded, "a newer deploy came first"); err != nil {
 		return model.Deploy{}, err
 	}
@@ -24,6 +29,9 @@ func (c *Control) moveTo(tx *store.Tx, actor model.Actor, pl *place, kind model.
 	}
 	pl.w.Want, pl.w.DeployID = d.Target, d.ID
 	if err := tx.PutDeploy(d); err != nil {
+		return d, err
+	}
+	if err := c.openBuild(tx, d, plan); err != nil {
 		return d, err
 	}
 	if err := tx.PutWorkload(pl.w); err != nil {

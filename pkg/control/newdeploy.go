@@ -42,6 +42,8 @@ type NewDeploy struct {
 	Kind           model.AppKind          // "" means function with Function, else web; an app never changes its kind
 	Message        string                 // at most MaxMessage bytes
 	IdempotencyKey string                 // "" for none
+
+	plan string // how Build is built, for its record
 }
 
 // Create makes a release and its deploy in one transaction and returns at once: watch Events or Get for how it goes.
@@ -62,6 +64,14 @@ func (d *Deploys) Create(ctx context.Context, actor model.Actor, ref Ref, n NewD
 			return out, err
 		}
 		if n.Function, err = d.c.checkBundle(ctx, *n.Function); err != nil {
+			return out, err
+		}
+	}
+	if n.Build != nil {
+		if err := d.c.allowed(ctx, actor, identity.DeployCreate, ref.Org); err != nil {
+			return out, err
+		}
+		if n, err = d.c.planned(ctx, ref, n); err != nil {
 			return out, err
 		}
 	}
@@ -109,7 +119,8 @@ func (c *Control) create(tx *store.Tx, actor model.Actor, o model.Org, ref Ref, 
 		return "", err
 	}
 	release, err := c.newRelease(tx, actor, &pl, model.Release{
-		Image: n.Image, Processes: n.Processes, Volumes: n.Volumes, Function: n.Function, Jobs: jobs, Description: "Deploy " + n.what(),
+		Image: n.Image, Processes: n.Processes, Volumes: n.Volumes, Function: n.Function, Static: n.Static, Build: n.Build, Revision: n.Revision, Jobs: jobs,
+		Description: "Deploy " + n.what(),
 	})
 	if err != nil {
 		return "", err
@@ -117,7 +128,7 @@ func (c *Control) create(tx *store.Tx, actor model.Actor, o model.Org, ref Ref, 
 	if _, err := setScale(&pl.w, release, n.Scale); err != nil {
 		return "", err
 	}
-	d, err := c.moveTo(tx, actor, &pl, model.DeployRelease, release.ID, n.Message)
+	d, err := c.moveToBuilt(tx, actor, &pl, model.DeployRelease, release.ID, n.Message, n.plan)
 	if err != nil {
 		return "", err
 	}
@@ -133,23 +144,21 @@ func (n NewDeploy) check() (NewDeploy, error) {
 		n.Kind = cmp.Or(n.Kind, model.KindFunction)
 	}
 	switch n.Kind {
-	case "", model.KindWeb, model.KindWorker, model.KindFunction:
-	case model.KindStatic:
-		return n, model.Invalid("this version of pandabox does not run apps of the kind %s", n.Kind).
-			WithHint("deploy an image that serves it, with the kind web")
+	case "", model.KindWeb, model.KindWorker, model.KindStatic, model.KindFunction:
 	default:
-		return n, model.Invalid("%q is not a kind of app", n.Kind).WithHint("choose web, worker or function")
+		return n, model.Invalid("%q is not a kind of app", n.Kind).WithHint("choose web, worker, static or function")
 	}
 	if n.Project != "" {
 		if err := model.CheckName("project", n.Project); err != nil {
 			return n, err
 		}
 	}
-	if n.Kind == model.KindFunction {
-		if err := n.checkFunction(); err != nil {
+	if n.Revision != nil {
+		if err := n.Revision.Validate(); err != nil {
 			return n, err
 		}
-	} else if err := checkImage(n.Image); err != nil {
+	}
+	if err := n.checkCode(); err != nil {
 		return n, err
 	}
 	processes, err := checkProcesses(n.Processes)
@@ -193,8 +202,13 @@ func checkImage(i model.Image) error {
 
 // what is how descriptions name what is deployed.
 func (n NewDeploy) what() string {
-	if n.Function != nil {
+	switch {
+	case n.Function != nil:
 		return functionName(*n.Function)
+	case n.Build != nil && n.Revision != nil && n.Revision.Short() != "":
+		return shown(n.Revision.Short())
+	case n.Build != nil:
+		return "source " + shortDigest(n.Build.Source)
 	}
 	return imageName(n.Image)
 }

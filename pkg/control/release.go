@@ -67,6 +67,13 @@ func (r *Releases) Get(ctx context.Context, actor model.Actor, ref Ref, number i
 	return out, err
 }
 
+// sameCode returns what a release that runs what r runs has in common with it.
+func sameCode(r model.Release) model.Release {
+	return model.Release{
+		Image: r.Image, Processes: r.Processes, Volumes: r.Volumes, Function: r.Function, Static: r.Static, Build: r.Build, Revision: r.Revision, Jobs: r.Jobs,
+	}
+}
+
 func releaseView(w model.Workload, st model.WorkloadStatus, r model.Release) Release {
 	return Release{Release: r, Wanted: w.Want.ReleaseID == r.ID, Serving: st.Serving.ReleaseID == r.ID, Good: !r.GoodAt.IsZero()}
 }

@@ -123,9 +123,9 @@ func (c *Control) deployConfig(tx *store.Tx, actor model.Actor, pl *place, base,
 	if err != nil {
 		return nil, err
 	}
-	r, err := c.newRelease(tx, actor, pl, model.Release{
-		Image: want.Image, Processes: want.Processes, Volumes: want.Volumes, Function: want.Function, Jobs: want.Jobs, Description: what,
-	})
+	next := sameCode(want)
+	next.Description = what
+	r, err := c.newRelease(tx, actor, pl, next)
 	if err != nil {
 		return nil, err
 	}

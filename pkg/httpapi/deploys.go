@@ -24,7 +24,7 @@ func (a *API) registerDeploys() {
 		}) (*body[api.Deploy], error) {
 			b := in.Body
 			d, err := a.control.Deploys.Create(ctx, c.Actor, in.ref(), control.NewDeploy{
-				Image: b.Image, Function: b.Function, Processes: b.Processes, Volumes: b.Volumes, Variables: b.Variables, Required: b.Required, Secrets: b.Secrets,
+				Image: b.Image, Function: b.Function, Build: b.Build, Static: b.Static, Revision: b.Revision, Processes: b.Processes, Volumes: b.Volumes, Variables: b.Variables, Required: b.Required, Secrets: b.Secrets,
 				Domains: b.Domains, Jobs: b.Jobs, Scale: b.Scale, Project: b.Project, Kind: b.Kind, Message: b.Message, IdempotencyKey: in.Key,
 			})
 			return answer(api.Deploy(d), err)

@@ -29,16 +29,27 @@ const ndjson = "application/x-ndjson"
 func (a *API) registerLogs() {
 	stream(a, needs(identity.LogRead), op{
 		id: "readLogs", method: http.MethodGet, path: envPath + "/logs", tag: "logs", summary: "Read what a workload printed",
-	}, func(o *huma.Operation) {
-		o.Responses["200"] = streamResponse(ndjson, "one record in a line, oldest first; a problem ends the stream early; blank lines only keep it alive")
-		o.Responses["200"].Content[ndjson].Schema = &huma.Schema{OneOf: []*huma.Schema{
-			a.schema(model.LogLine{}),
-			{Type: huma.TypeObject, Properties: map[string]*huma.Schema{"problem": a.schema(api.Problem{})}, Required: []string{"problem"}},
-		}}
-	}, a.logs)
+	}, a.describeRecords(model.LogLine{}), func(_ context.Context, c caller, in *logsInput) error {
+		q := model.LogQuery{Process: in.Process, Release: in.Release, Container: in.Container, Since: in.Since, Tail: in.Tail, Follow: in.Follow}
+		return records(a, c, func(ctx context.Context, yield func(model.LogLine) error) error {
+			return a.control.Logs.Read(ctx, c.Actor, in.ref(), q, yield)
+		})
+	})
 }
 
-func (a *API) logs(_ context.Context, c caller, in *logsInput) error {
+// describeRecords documents an answer that records writes.
+func (a *API) describeRecords(record any) func(*huma.Operation) {
+	return func(o *huma.Operation) {
+		o.Responses["200"] = streamResponse(ndjson, "one record in a line, oldest first; a problem ends the stream early; blank lines only keep it alive")
+		o.Responses["200"].Content[ndjson].Schema = &huma.Schema{OneOf: []*huma.Schema{
+			a.schema(record),
+			{Type: huma.TypeObject, Properties: map[string]*huma.Schema{"problem": a.schema(api.Problem{})}, Required: []string{"problem"}},
+		}}
+	}
+}
+
+// records answers with what read yields, a record in a line.
+func records[T any](a *API, c caller, read func(ctx context.Context, yield func(T) error) error) error {
 	ctx, done, err := a.streaming(c.r)
 	if err != nil {
 		return err
@@ -46,11 +57,10 @@ func (a *API) logs(_ context.Context, c caller, in *logsInput) error {
 	defer done()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	q := model.LogQuery{Process: in.Process, Release: in.Release, Container: in.Container, Since: in.Since, Tail: in.Tail, Follow: in.Follow}
 	f := newFlow(c.w, ndjson, cancel)
 	err = f.run(ctx, a.config.Heartbeat, []byte("\n"), func(ctx context.Context) error {
-		return a.control.Logs.Read(ctx, c.Actor, in.ref(), q, func(l model.LogLine) error {
-			b, err := json.Marshal(l)
+		return read(ctx, func(record T) error {
+			b, err := json.Marshal(record)
 			if err != nil {
 				return fmt.Errorf("writing a line: %w", err)
 			}

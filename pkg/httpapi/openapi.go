@@ -39,6 +39,7 @@ func (a *API) register() {
 	a.registerApps()
 	a.registerImages()
 	a.registerFunctions()
+	a.registerBuilds()
 	a.registerKV()
 	a.registerJobs()
 	a.registerDeploys()

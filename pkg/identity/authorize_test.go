@@ -55,6 +55,7 @@ func TestTheWholeMatrix(t *testing.T) {
 		AuditRead:        "+++fnnnu",
 		BoxRead:          "+++++ffu",
 		BoxInspect:       "+++ffffu",
+		BuildPrune:       "+++ffffu",
 		BoxBackup:        "++fffffu",
 		BoxRotate:        "++fffffu",
 		BoxClaim:         "+ffffffu",

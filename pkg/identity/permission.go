@@ -28,6 +28,7 @@ const (
 	BoxInspect       Permission = "box.inspect"       // doctor: the state of the whole box
 	BoxBackup        Permission = "box.backup"        // download all control state with the keys that open it
 	BoxRotate        Permission = "box.rotate"        // a new master key for all variables
+	BuildPrune       Permission = "build.prune"       // remove the box's build cache
 	BoxClaim         Permission = "box.claim"         // make a new owner link: root on the box only
 )
 
@@ -36,6 +37,6 @@ func Permissions() []Permission {
 	return []Permission{
 		AppRead, AppScale, AppDestroy, DeployCreate, VariableRead, VariableWrite, DomainWrite, CertificateWrite, LogRead,
 		FunctionInvoke, KVRead, KVWrite, JobWrite, JobRun,
-		Exec, TokenRead, TokenManage, OwnerManage, AuditRead, BoxRead, BoxInspect, BoxBackup, BoxRotate, BoxClaim,
+		Exec, TokenRead, TokenManage, OwnerManage, AuditRead, BoxRead, BoxInspect, BoxBackup, BoxRotate, BuildPrune, BoxClaim,
 	}
 }

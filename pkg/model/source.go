@@ -32,6 +32,19 @@ func (r Revision) Short() string {
 	return strings.TrimSpace(c + " " + r.Subject)
 }
 
+// Validate refuses what is too long to keep.
+func (r Revision) Validate() error {
+	for what, s := range map[string]string{"commit": r.Commit, "branch": r.Branch, "subject": r.Subject, "author": r.Author, "URL": r.URL} {
+		if len(s) > MaxRevisionField {
+			return Errorf(KindTooLarge, "the revision's %s is %d bytes long", what, len(s)).WithHint("at most %d bytes fit", MaxRevisionField)
+		}
+	}
+	return nil
+}
+
+// MaxRevisionField bounds each field of a Revision, in bytes.
+const MaxRevisionField = 1000
+
 // CheckDir refuses what is no folder inside a source: "" is the whole, "apps/web" a part of it.
 func CheckDir(what, dir string) error {
 	if dir == "" {

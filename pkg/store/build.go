@@ -16,7 +16,9 @@ func (tx *Tx) Builds(workloadID, after string, limit int) ([]model.Build, string
 }
 
 // OpenBuild returns the build of a release that is queued or running; ErrNotFound when there is none.
-func (tx *Tx) OpenBuild(releaseID string) (model.Build, error) { return builds().by(tx, "open", releaseID) }
+func (tx *Tx) OpenBuild(releaseID string) (model.Build, error) {
+	return builds().by(tx, "open", releaseID)
+}
 
 // PutBuild writes a build, and tells of a new state.
 func (tx *Tx) PutBuild(b model.Build) error {
@@ -53,7 +55,10 @@ func (tx *Tx) endBuild(d model.Deploy) error {
 		_, err = zeroIfMissing(b, b, err)
 		return err
 	}
-	b.State, b.FinishedAt = model.BuildCanceled, tx.Now()
+	b.State, b.FinishedAt, b.Error = model.BuildCanceled, tx.Now(), d.Error
+	if d.State == model.DeployFailed || d.State == model.DeployRolledBack {
+		b.State = model.BuildFailed
+	}
 	return tx.PutBuild(b)
 }
 

@@ -209,8 +209,10 @@ func TestRecordRemoved(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			_, err = tx.AddRun(&j, model.JobRun{Due: tx.Now(), State: model.RunPending})
-			return err
+			if _, err = tx.AddRun(&j, model.JobRun{Due: tx.Now(), State: model.RunPending}); err != nil {
+				return err
+			}
+			return tx.PutBuild(model.Build{ID: "build-" + id, WorkloadID: id, ReleaseID: "release-" + id, State: model.BuildQueued})
 		})
 	}
 	mark(ids[0])
@@ -229,7 +231,7 @@ func TestRecordRemoved(t *testing.T) {
 		case "meta":
 			want = 2
 		case "events":
-			want = 2
+			want = 4
 		case "orgs", "orgs.name", "deploys", "deploys.workload", "tokens", "tokens.hash", "tokens.org", "audit", "audit.org", "idempotency", "idempotency.expiry", "blobs":
 			want = 0
 		}
