@@ -7,16 +7,13 @@ import (
 	"time"
 
 	"github.com/pandabox/pandabox/pkg/model"
-	"github.com/pandabox/pandabox/pkg/reconcile"
 	"github.com/pandabox/pandabox/pkg/store"
 )
-
-var _ reconcile.Builder = (*Builds)(nil)
 
 // endWait bounds writing down how a build ended, when the build itself was called off.
 const endWait = 10 * time.Second
 
-// Build implements reconcile.Builder: it builds a release's image or site of its source, with a record of how.
+// Build is what the reconciler asks of a Builder: it builds a release's image or site of its source, with a record of how.
 func (b *Builds) Build(ctx context.Context, releaseID string, progress func(percent int, detail string)) (model.Built, error) {
 	if b.c.cfg.Builder == nil {
 		return model.Built{}, missing("builder")

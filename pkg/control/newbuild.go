@@ -41,6 +41,10 @@ func (c *Control) planned(ctx context.Context, ref Ref, n NewDeploy) (NewDeploy,
 		n.Static = nil
 		return n, nil
 	}
+	if n.Kind != "" && n.Kind != model.KindStatic {
+		return n, model.Invalid("the source is a static site (%s), not an app of the kind %s", p.Name, n.Kind).
+			WithHint(`write kind = "static" into pandabox.toml, or add a Dockerfile`)
+	}
 	n.Kind = model.KindStatic
 	if n.Static == nil {
 		n.Static = &model.Static{}

@@ -3,8 +3,9 @@
 package source
 
 import (
-	"context"
 	"errors"
+	"fmt"
+	"os"
 
 	"github.com/pandabox/pandabox/pkg/control"
 	"github.com/pandabox/pandabox/pkg/model"
@@ -19,12 +20,26 @@ type Config struct {
 // Service brings trees of code to control. Its methods may be called from any goroutine.
 type Service struct{ cfg Config }
 
-// New prepares a Service.
+// New prepares a Service, and removes what an earlier one left.
 func New(c Config) (*Service, error) {
 	if c.Control == nil || c.TempDir == "" {
 		return nil, errors.New("source: no control or no folder for trees")
 	}
+	if err := os.RemoveAll(c.TempDir); err != nil {
+		return nil, fmt.Errorf("emptying the folder for trees: %w", err)
+	}
+	if err := os.MkdirAll(c.TempDir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder for trees: %w", err)
+	}
 	return &Service{cfg: c}, nil
+}
+
+// Tree makes an empty folder for a tree. Whoever asked calls remove once the tree is shipped.
+func (s *Service) Tree() (dir string, remove func(), err error) {
+	if dir, err = os.MkdirTemp(s.cfg.TempDir, "tree-"); err != nil {
+		return "", nil, fmt.Errorf("making a folder for a tree: %w", err)
+	}
+	return dir, func() { _ = os.RemoveAll(dir) }, nil // New removes what stays
 }
 
 // Arrival is a tree of code at one revision, and where it goes.
@@ -37,10 +52,4 @@ type Arrival struct {
 	Revision       model.Revision
 	Message        string // for the deploy's record
 	IdempotencyKey string
-}
-
-// Ship deploys a tree as its pandabox.toml says and returns at once, as control.Deploys.Create does: a container app or
-// site is built from it, a function is bundled. What is wrong with it is a *model.Error.
-func (s *Service) Ship(ctx context.Context, actor model.Actor, a Arrival) (control.Deploy, error) {
-	return control.Deploy{}, errors.New("source: not there yet")
 }
