@@ -27,6 +27,7 @@ import (
 type Spec struct {
 	Files      map[string]File // by absolute path; parent directories are made
 	Entrypoint []string
+	Command    []string
 	Env        []string // "NAME=value"
 	Port       int      // exposed TCP port; 0: none
 	User       string   // "" is root
@@ -60,6 +61,10 @@ func Write(w io.Writer, s Spec) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return writeImage(w, img)
+}
+
+func writeImage(w io.Writer, img v1.Image) (string, error) {
 	digest, err := img.Digest()
 	if err != nil {
 		return "", fmt.Errorf("digesting the image: %w", err)
@@ -101,6 +106,11 @@ func image(s Spec) (v1.Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the layer: %w", err)
 	}
+	return compose(l, s)
+}
+
+// compose returns the image of one layer, as s says but for its files.
+func compose(l v1.Layer, s Spec) (v1.Image, error) {
 	img, err := mutate.AppendLayers(mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1), l)
 	if err != nil {
 		return nil, fmt.Errorf("adding the layer: %w", err)
@@ -114,7 +124,7 @@ func image(s Spec) (v1.Image, error) {
 	if cfg.Architecture == "" {
 		cfg.Architecture = runtime.GOARCH
 	}
-	cfg.Config = v1.Config{Entrypoint: s.Entrypoint, Env: s.Env, User: s.User}
+	cfg.Config = v1.Config{Entrypoint: s.Entrypoint, Cmd: s.Command, Env: s.Env, User: s.User}
 	if s.Port != 0 {
 		cfg.Config.ExposedPorts = map[string]struct{}{fmt.Sprintf("%d/tcp", s.Port): {}}
 	}
