@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/pandabox/pandabox/pkg/control"
@@ -13,14 +15,16 @@ import (
 	"github.com/pandabox/pandabox/pkg/proxy"
 	"github.com/pandabox/pandabox/pkg/reconcile"
 	"github.com/pandabox/pandabox/pkg/runtime"
+	"github.com/pandabox/pandabox/pkg/static"
 	"github.com/pandabox/pandabox/pkg/store"
 )
 
-// engines are the runtime of containers and the host of functions behind one interface: to whoever starts, lists and
-// removes, a loaded function is a container. functions is set before anything is asked.
+// engines are the runtime of containers and the hosts of functions and sites behind one interface: to whoever starts, lists
+// and removes, a loaded function or a site is a container. The hosts are set before anything is asked.
 type engines struct {
 	containers *runtime.Runtime
 	functions  *edge.Host
+	sites      *static.Host
 	store      *store.Store
 	kv         *store.KV
 }
@@ -43,13 +47,20 @@ func (e *engines) List(ctx context.Context) ([]model.Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(containers, functions...), nil
+	sites, err := e.sites.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(containers, functions, sites), nil
 }
 
 // Start implements reconcile.Runtime.
 func (e *engines) Start(ctx context.Context, spec model.ContainerSpec) (model.Container, error) {
 	if spec.Function != nil {
 		return e.functions.Start(ctx, spec)
+	}
+	if spec.Static != nil {
+		return e.sites.Start(ctx, spec)
 	}
 	return e.containers.Start(ctx, spec)
 }
@@ -59,6 +70,9 @@ func (e *engines) Remove(ctx context.Context, name string, grace time.Duration) 
 	if e.isFunction(name) {
 		return e.functions.Remove(ctx, name, grace)
 	}
+	if e.sites.Has(name) {
+		return e.sites.Remove(ctx, name, grace)
+	}
 	return e.containers.Remove(ctx, name, grace)
 }
 
@@ -66,6 +80,9 @@ func (e *engines) Remove(ctx context.Context, name string, grace time.Duration) 
 func (e *engines) Wait(ctx context.Context, name string) (model.Exit, error) {
 	if e.isFunction(name) {
 		return e.functions.Wait(ctx, name)
+	}
+	if e.sites.Has(name) {
+		return e.sites.Wait(ctx, name)
 	}
 	return e.containers.Wait(ctx, name)
 }
@@ -77,32 +94,23 @@ func (e *engines) isFunction(name string) bool {
 
 // Events implements reconcile.Runtime.
 func (e *engines) Events(ctx context.Context) <-chan struct{} {
-	containers, functions := e.containers.Events(ctx), e.functions.Events(ctx)
-	both := make(chan struct{}, 1)
-	go func() { // until ctx ends, which closes both
-		defer close(both)
-		for containers != nil || functions != nil {
-			var open bool
-			select {
-			case _, open = <-containers:
-				if !open {
-					containers = nil
-				}
-			case _, open = <-functions:
-				if !open {
-					functions = nil
+	all := []<-chan struct{}{e.containers.Events(ctx), e.functions.Events(ctx), e.sites.Events(ctx)}
+	either, running := make(chan struct{}, 1), sync.WaitGroup{}
+	for _, one := range all {
+		running.Go(func() { // until ctx ends, which closes one
+			for range one {
+				select {
+				case either <- struct{}{}:
+				default:
 				}
 			}
-			if !open {
-				continue
-			}
-			select {
-			case both <- struct{}{}:
-			default:
-			}
-		}
+		})
+	}
+	go func() {
+		running.Wait()
+		close(either)
 	}()
-	return both
+	return either
 }
 
 // Ensure implements reconcile.Images.
@@ -110,12 +118,13 @@ func (e *engines) Ensure(ctx context.Context, image model.Image, progress func(i
 	return e.containers.Ensure(ctx, image, progress)
 }
 
-// Reclaim implements reconcile.Images: it frees images, networks, the code of functions, and the keys of environments
-// that are gone.
+// Reclaim implements reconcile.Images: it frees images, networks, the code of functions, sites, and the keys of
+// environments that are gone.
 func (e *engines) Reclaim(ctx context.Context, keep model.Keep) error {
 	return errors.Join(
 		e.containers.Reclaim(ctx, keep),
 		e.functions.ReclaimBundles(keep.Bundles),
+		e.sites.Reclaim(keep.Sites, time.Now()),
 		e.kv.Reclaim(ctx, func(ctx context.Context) ([]string, error) {
 			k, err := e.store.Keep(ctx)
 			return k.Environments, err
@@ -145,6 +154,8 @@ func (e *engines) Usage(ctx context.Context, names []string) (map[string]model.U
 	for _, name := range names {
 		if u, is := e.functions.Usage(name); is {
 			out[name] = u.Usage
+		} else if u, is := e.sites.Usage(name); is {
+			out[name] = u
 		} else {
 			containers = append(containers, name)
 		}
@@ -182,4 +193,14 @@ func (e *engines) Scheduled(ctx context.Context, name string, event model.Schedu
 // Serve implements proxy.Functions.
 func (e *engines) Serve(name string, w http.ResponseWriter, r *http.Request, next http.Handler) {
 	e.functions.Serve(name, w, r, next)
+}
+
+// siteServer is the proxy's way to the sites, which are opened after it is made and before it serves.
+type siteServer struct{ p *parts }
+
+var _ proxy.Sites = siteServer{}
+
+// Serve implements proxy.Sites.
+func (s siteServer) Serve(name string, w http.ResponseWriter, r *http.Request) {
+	s.p.sites.Serve(name, w, r)
 }

@@ -49,39 +49,40 @@ func (p *parts) resolve(ctx context.Context, envID, host string) ([]netip.AddrPo
 	return out, nil
 }
 
-// hosted tells whether a name of an environment, without .internal, is that of a function. Containers find it at their
-// gateway, where the proxy asks inside.
+// hosted tells whether a name of an environment, without .internal, is that of a function or site. Containers find it at
+// their gateway, where the proxy asks inside.
 func (p *parts) hosted(ctx context.Context, envID, name string) bool {
-	return p.store != nil && p.functionOf(ctx, envID, name) != "" // StopAll has no store
+	return p.store != nil && p.hostedAs(ctx, envID, name).Name != "" // StopAll has no store
 }
 
-// inside returns the function that answers for a name below .internal to the container of an address, "" for none: one of
-// the container's own environment.
-func (p *parts) inside(ctx context.Context, client netip.Addr, host string) string {
+// inside returns what answers for a name below .internal to the container of an address, zero for none: a function or site
+// of the container's own environment.
+func (p *parts) inside(ctx context.Context, client netip.Addr, host string) model.Backend {
 	env := p.runtime.EnvironmentOf(client)
 	if env == "" {
-		return ""
+		return model.Backend{}
 	}
-	return p.functionOf(ctx, env, strings.TrimSuffix(host, ".internal"))
+	return p.hostedAs(ctx, env, strings.TrimSuffix(host, ".internal"))
 }
 
-// functionOf returns under which name the function APP or web.APP of an environment is loaded: the release that serves.
-func (p *parts) functionOf(ctx context.Context, envID, name string) (function string) {
+// hostedAs returns the replica of the function or site APP or web.APP of an environment: that of the release that serves.
+func (p *parts) hostedAs(ctx context.Context, envID, name string) (b model.Backend) {
 	app := strings.TrimPrefix(strings.ToLower(name), model.ProcessWeb+".")
-	_ = p.store.View(ctx, func(tx *store.Tx) error { // what cannot be read has no functions
+	_ = p.store.View(ctx, func(tx *store.Tx) error { // what cannot be read has none
 		ws, err := tx.WorkloadsIn(envID)
 		if err != nil {
 			return err
 		}
 		for _, w := range ws {
 			d, err := tx.Desired(w.ID)
-			if err == nil && d.App.Name == app && d.Good != nil && d.Good.Function != nil && !w.Deleting {
-				function = model.Replica{WorkloadID: w.ID, Release: d.Good.Number, Generation: w.Good.Generation, Process: model.ProcessWeb, Index: 1}.Name()
+			if err == nil && d.App.Name == app && d.Good != nil && (d.Good.Function != nil || d.Good.Static != nil) && !w.Deleting {
+				b.Name = model.Replica{WorkloadID: w.ID, Release: d.Good.Number, Generation: w.Good.Generation, Process: model.ProcessWeb, Index: 1}.Name()
+				b.Function, b.Static = d.Good.Function != nil, d.Good.Static != nil
 			}
 		}
 		return nil
 	})
-	return function
+	return b
 }
 
 // portOf returns the port of a process of a release; of web, or else of the first, for "". 0 where there is none.
@@ -93,7 +94,7 @@ func portOf(r *model.Release, process string) uint16 {
 			front, process = one, one.Name
 		}
 	}
-	if process != "" && front.Name != process || r.Function != nil {
+	if process != "" && front.Name != process || r.Function != nil || r.Static != nil {
 		return 0
 	}
 	return uint16(r.PortOf(front)) //nolint:gosec // Process.Validate bounds it

@@ -22,6 +22,7 @@ import (
 	"github.com/pandabox/pandabox/pkg/reconcile"
 	"github.com/pandabox/pandabox/pkg/runtime"
 	"github.com/pandabox/pandabox/pkg/runtime/logs"
+	"github.com/pandabox/pandabox/pkg/static"
 	"github.com/pandabox/pandabox/pkg/store"
 )
 
@@ -37,6 +38,7 @@ type parts struct {
 	control    *control.Control
 	printer    *logs.Printer
 	functions  *edge.Host
+	sites      *static.Host
 	api        *httpapi.API
 	controller *reconcile.Controller
 	router     *router
@@ -74,7 +76,14 @@ func (p *parts) assemble(ctx context.Context) (err error) {
 	if p.functions, err = edge.New(ctx, p.edgeConfig()); err != nil {
 		return err
 	}
-	p.engines.containers, p.engines.functions = p.runtime, p.functions
+	sites, err := static.Open(filepath.Join(cfg.DataDir, "sites"))
+	if err != nil {
+		return err
+	}
+	if p.sites, err = static.NewHost(sites, p.named("sites")); err != nil {
+		return err
+	}
+	p.engines.containers, p.engines.functions, p.engines.sites = p.runtime, p.functions, p.sites
 	if p.api, err = httpapi.New(httpapi.Config{Control: p.control, Logger: p.named("api"), Version: cfg.Version, RootCA: p.proxy.RootCA}); err != nil {
 		return err
 	}
@@ -95,7 +104,7 @@ func (p *parts) named(component string) zerolog.Logger {
 
 func (p *parts) proxyConfig(api http.Handler) proxy.Config {
 	c := proxy.Config{
-		BaseDomain: p.cfg.BaseDomain, HTTPAddr: p.cfg.HTTPAddr, HTTPSAddr: p.cfg.HTTPSAddr, APIHandler: api, Functions: p.engines, Inside: p.inside,
+		BaseDomain: p.cfg.BaseDomain, HTTPAddr: p.cfg.HTTPAddr, HTTPSAddr: p.cfg.HTTPSAddr, APIHandler: api, Functions: p.engines, Sites: siteServer{p}, Inside: p.inside,
 		Storage: p.store, Logger: p.log,
 		ACME: proxy.ACME{Disabled: p.cfg.Offline, CADirectory: p.cfg.ACME.Directory, Email: p.cfg.ACME.Email, RootCAs: p.cfg.ACME.Roots},
 	}

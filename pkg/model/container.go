@@ -78,8 +78,8 @@ type Container struct {
 	Name      string
 	Replica   Replica
 	State     ContainerState
-	Detail    string     // of a function, for people: "js, 0.4 MB snapshot"
-	Addr      netip.Addr // on the environment's network; invalid unless running, and of a function
+	Detail    string     // of a function or site, for people: "js, 0.4 MB snapshot"
+	Addr      netip.Addr // on the environment's network; invalid unless running, and of a function or site
 	Pid       int
 	Exit      Exit // when State is ContainerExited
 	CreatedAt time.Time

@@ -89,6 +89,9 @@ func (r *Release) Built() bool {
 	return r.Image.Digest != ""
 }
 
+// Hosted tells whether the release runs inside the daemon, without containers: it is one of a function or a site.
+func (r *Release) Hosted() bool { return r.Function != nil || r.Static != nil }
+
 // PortOf returns the port of p: its own, else the image's when it exposes exactly one, else DefaultPort.
 func (r *Release) PortOf(p Process) int {
 	if p.Port != 0 {

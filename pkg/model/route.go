@@ -33,8 +33,9 @@ const (
 // Backend is one replica that takes requests.
 type Backend struct {
 	Name     string         // the container's
-	Addr     netip.AddrPort // zero where Function is set
+	Addr     netip.AddrPort // zero where Function or Static is set
 	Function bool           // answers inside the daemon
+	Static   bool           // a static site: likewise
 }
 
 // RouteLimits bound one request. Zero means the proxy's default.

@@ -1,6 +1,9 @@
 package model
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Static is what a release of an app of kind static serves, in place of an image and processes.
 type Static struct {
@@ -20,4 +23,21 @@ func (s Static) Validate() error {
 		return Invalid("%q is not a site's digest", s.Digest).WithHint("upload the site again and use the digest it answers")
 	}
 	return nil
+}
+
+// String tells people what it is: "12 files, 3.4 MB".
+func (s Static) String() string {
+	files := fmt.Sprintf("%d files", s.Files)
+	if s.Files == 1 {
+		files = "1 file"
+	}
+	switch {
+	case s.Bytes < 1<<10:
+		return fmt.Sprintf("%s, %d bytes", files, s.Bytes)
+	case s.Bytes < 1<<20:
+		return fmt.Sprintf("%s, %.1f KB", files, float64(s.Bytes)/(1<<10))
+	case s.Bytes < 1<<30:
+		return fmt.Sprintf("%s, %.1f MB", files, float64(s.Bytes)/(1<<20))
+	}
+	return fmt.Sprintf("%s, %.1f GB", files, float64(s.Bytes)/(1<<30))
 }

@@ -27,9 +27,10 @@ type Config struct {
 	BindIPs    []netip.Addr // listen on these only, in place of the hosts of HTTPAddr and HTTPSAddr
 	APIHandler http.Handler // answers BaseDomain, localhost and IP addresses; nil: nothing does
 	Functions  Functions    // answers for backends with Function set; nil: they are down
-	// Inside returns the function that answers for a name below .internal to the container of an address, "" for none;
-	// nil: for nobody.
-	Inside    func(ctx context.Context, client netip.Addr, host string) (function string)
+	Sites      Sites        // answers for backends with Static set; nil: they are down
+	// Inside returns the function or site that answers for a name below .internal to the container of an address, zero for
+	// none; nil: for nobody.
+	Inside    func(ctx context.Context, client netip.Addr, host string) model.Backend
 	Storage   Storage
 	ACME      ACME
 	Timeouts  Timeouts
@@ -44,6 +45,13 @@ type Functions interface {
 	// next, unless nil, is what the request would have met without the function; it, too, panics with nothing but
 	// http.ErrAbortHandler.
 	Serve(name string, w http.ResponseWriter, r *http.Request, next http.Handler)
+}
+
+// Sites answers requests from static sites inside the process. pkg/static satisfies it.
+type Sites interface {
+	// Serve answers from the site served under a backend's name, in any case. It writes the body with one Write, or with
+	// ReadFrom where that is more.
+	Serve(name string, w http.ResponseWriter, r *http.Request)
 }
 
 // Timeouts bound how long a client may take. Zero fields have defaults.

@@ -54,7 +54,7 @@ func (x *exchange) serveApp(host string) {
 		x.show(pageNoUpgrade)
 		return
 	}
-	if n := r.ContentLength; x.kind == kindPlain && n > 0 && n <= smallBody && !x.byFunction() {
+	if n := r.ContentLength; x.kind == kindPlain && n > 0 && n <= smallBody && x.byContainer() {
 		buf := x.p.pools.buffer()
 		defer x.p.pools.buffers.Put(buf)
 		x.small = (*buf)[:n]

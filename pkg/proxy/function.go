@@ -18,6 +18,11 @@ func (x *exchange) byFunction() bool {
 	return len(x.route.backends) > 0 && x.route.backends[0].Function
 }
 
+// byContainer tells whether the route's backends are neither functions nor sites.
+func (x *exchange) byContainer() bool {
+	return len(x.route.backends) == 0 || x.route.backends[0].Addr.IsValid()
+}
+
 // function has a function answer the request.
 func (x *exchange) function(b *backend) {
 	functions := x.p.cfg.Functions
@@ -76,11 +81,11 @@ func (x *exchange) inside(host string) *route {
 	if err != nil {
 		return nil
 	}
-	name := x.p.cfg.Inside(x.r.Context(), from.Addr().Unmap(), host)
-	if name == "" {
+	b := x.p.cfg.Inside(x.r.Context(), from.Addr().Unmap(), host)
+	if b.Name == "" {
 		return nil
 	}
-	r, _ := newRoute(&model.Route{App: host, State: model.RouteServing, Backends: []model.Backend{{Name: name, Function: true}}}, host, newBackend)
+	r, _ := newRoute(&model.Route{App: host, State: model.RouteServing, Backends: []model.Backend{b}}, host, newBackend)
 	return r
 }
 

@@ -311,11 +311,11 @@ func TestFunctionsInside(t *testing.T) {
 		_, _ = fmt.Fprintf(w, "%s for %s", r.Host, r.Header.Get("X-Forwarded-For"))
 	}}
 	p := start(t, with(f), func(c *Config) {
-		c.Inside = func(_ context.Context, client netip.Addr, host string) string {
+		c.Inside = func(_ context.Context, client netip.Addr, host string) model.Backend {
 			if !allowed.Load() || host != "api.internal" || client != netip.MustParseAddr("127.0.0.1") {
-				return ""
+				return model.Backend{}
 			}
-			return "w-v1-g1-web-1"
+			return model.Backend{Name: "w-v1-g1-web-1", Function: true}
 		}
 	})
 	c := client(t, p)

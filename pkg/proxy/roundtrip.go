@@ -20,6 +20,10 @@ func (x *exchange) attempt(b *backend) (retry bool) {
 		x.function(b)
 		return false
 	}
+	if b.Static {
+		x.static(b)
+		return false
+	}
 	switch x.kind {
 	case kindUpgrade:
 		return x.upgrade(b)

@@ -229,7 +229,7 @@ func newRoute(in *model.Route, host string, get func(model.Backend) *backend) (*
 	}
 	var problems []error
 	for _, b := range in.Backends {
-		if !b.Function && (!b.Addr.IsValid() || b.Addr.Port() == 0) {
+		if !b.Function && !b.Static && (!b.Addr.IsValid() || b.Addr.Port() == 0) {
 			problems = append(problems, model.Invalid("%s has a replica without an address", host).WithWhy("%s is at %q", b.Name, b.Addr))
 			continue
 		}

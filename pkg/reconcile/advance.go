@@ -125,7 +125,7 @@ func (p *planner) allHealthy() bool {
 		ready = false
 		c := p.mem.crashes[s.name]
 		switch {
-		case c.start.err != nil && s.release.Function != nil && (c.start.fatal() || c.start.count >= errorsToFail):
+		case c.start.err != nil && s.release.Hosted() && (c.start.fatal() || c.start.count >= errorsToFail):
 			p.fail(functionProblem(c.start.err))
 			return false
 		case c.start.err != nil && (fatalStart(c.start) || c.start.count >= errorsToFail):
@@ -278,10 +278,13 @@ func (p *planner) lastLine(container string) (string, bool) {
 	return "", false
 }
 
-// countsOf returns "web ×2, worker ×1", or the runtime of a function.
+// countsOf returns "web ×2, worker ×1", the runtime of a function, or "12 files, 3.4 MB" of a site.
 func countsOf(slots []slot) string {
 	if len(slots) > 0 && slots[0].release.Function != nil {
 		return string(slots[0].release.Function.Runtime)
+	}
+	if len(slots) > 0 && slots[0].release.Static != nil {
+		return slots[0].release.Static.String()
 	}
 	var parts []string
 	for i := 0; i < len(slots); {
@@ -295,9 +298,10 @@ func countsOf(slots []slot) string {
 	return strings.Join(parts, ", ")
 }
 
-// healthyDetail returns "web ×2 healthy on /up, worker ×1 running", or "js, 0.4 MB snapshot" of a function.
+// healthyDetail returns "web ×2 healthy on /up, worker ×1 running", or what the replica of a function or site says of
+// itself: "js, 0.4 MB snapshot".
 func (p *planner) healthyDetail(slots []slot) string {
-	if len(slots) > 0 && slots[0].release.Function != nil {
+	if len(slots) > 0 && slots[0].release.Hosted() {
 		return cmp.Or(p.seen[slots[0].name].Detail, countsOf(slots))
 	}
 	var parts []string

@@ -278,7 +278,7 @@ func (c *Controller) failed(w *workload, r *running, err error, now time.Time) {
 		w.mem.pull = progress{}
 	case opStart, opRelease:
 		w.mem.started(name, err, now)
-		if r.op.release.Function == nil && model.KindOf(err) == model.KindNotFound {
+		if !r.op.release.Hosted() && model.KindOf(err) == model.KindNotFound {
 			w.mem.images[r.op.release.ID] = failure{} // it is missing
 		}
 	case opRetire:

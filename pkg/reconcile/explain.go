@@ -161,6 +161,8 @@ func (p *planner) replicaProblem(s slot, state model.ReplicaState, history crash
 		name := s.process.Name
 		if s.release.Function != nil {
 			name = "the code"
+		} else if s.release.Static != nil {
+			name = "the site"
 		}
 		return model.Errorf(model.KindUnavailable, "%s of %s %s", name, p.title(), fmt.Sprintf(what, args...))
 	}

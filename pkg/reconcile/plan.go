@@ -156,9 +156,9 @@ func (p *planner) start() {
 }
 
 // resolved tells whether a release's image is known and was not found missing. Whether it is really there shows when a
-// container is started. A function has none.
+// container is started. A function has none, nor has a site, whose files have to be there.
 func (p *planner) resolved(r *model.Release) bool {
-	if r.Function != nil {
+	if r.Function != nil || r.Static != nil && r.Static.Digest != "" {
 		return true
 	}
 	img, asked := p.mem.images[r.ID]

@@ -58,8 +58,8 @@ func (p *planner) serving() (model.RouteState, []model.Backend) {
 		}
 		c := p.seen[s.name]
 		backend := model.Backend{Name: s.name, Addr: netip.AddrPortFrom(c.Addr, port)}
-		if s.release.Function != nil {
-			backend = model.Backend{Name: s.name, Function: true}
+		if s.release.Hosted() {
+			backend = model.Backend{Name: s.name, Function: s.release.Function != nil, Static: s.release.Static != nil}
 		}
 		switch state, _ := p.state(s); state {
 		case model.ReplicaHealthy:
@@ -119,8 +119,8 @@ func (p *planner) state(s slot) (model.ReplicaState, time.Time) {
 	if o, leaving := p.mem.running[opRetire.key(s.name)]; leaving && !o.unwell {
 		return model.ReplicaDraining, time.Time{}
 	}
-	if s.release.Function != nil {
-		return model.ReplicaHealthy, c.StartedAt // a function that did not begin well is not loaded at all
+	if s.release.Hosted() {
+		return model.ReplicaHealthy, c.StartedAt // a function that did not begin well is not loaded at all, nor is a site
 	}
 	if s.process.Name != model.ProcessWeb {
 		if p.later(c.StartedAt.Add(stableFor)) {

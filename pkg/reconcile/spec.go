@@ -14,6 +14,9 @@ func (c *Controller) spec(ctx context.Context, dw *model.DesiredWorkload, o op) 
 	if o.release.Function != nil {
 		return c.functionSpec(ctx, dw, o)
 	}
+	if o.release.Static != nil { // files know no variables
+		return model.ContainerSpec{Replica: o.replica, Name: o.name, Aliases: aliases(dw.App.Name, o.release, o.replica), Static: o.release.Static}, nil
+	}
 	process, ok := o.release.Process(o.replica.Process)
 	if !ok {
 		return model.ContainerSpec{}, model.Errorf(model.KindInternal, "release v%d has no process %s", o.release.Number, o.replica.Process)

@@ -22,7 +22,7 @@ func (c *Controller) watchAll(ctx context.Context, w *workload, slots []slot) {
 	probed := make(map[string]bool, len(slots))
 	for _, s := range slots {
 		is, ok := w.seen[s.name]
-		if s.process.Name != model.ProcessWeb || s.release.Function != nil || !ok || is.State != model.ContainerRunning {
+		if s.process.Name != model.ProcessWeb || s.release.Hosted() || !ok || is.State != model.ContainerRunning {
 			continue
 		}
 		probed[s.name] = true

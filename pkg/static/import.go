@@ -152,19 +152,23 @@ func (s *Store) keep(digest string, text []byte) error {
 	if err := flush(s.dir); err != nil {
 		return fmt.Errorf("keeping a site: %w", err)
 	}
-	name := s.siteFile(digest)
-	tmp, err := os.CreateTemp(s.dir, ".new-")
-	if err != nil {
-		return fmt.Errorf("keeping a site: %w", err)
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	if _, err = tmp.Write(text); err == nil {
-		err = errors.Join(tmp.Sync(), tmp.Close(), os.Rename(tmp.Name(), name), syncDir(filepath.Dir(name)))
-	}
-	if err != nil {
+	if err := writeWhole(s.dir, s.siteFile(digest), text); err != nil {
 		return fmt.Errorf("keeping a site: %w", err)
 	}
 	return nil
+}
+
+// writeWhole writes a file durably: it is there whole or not at all. dir is where it is made.
+func writeWhole(dir, name string, text []byte) error {
+	tmp, err := os.CreateTemp(dir, ".new-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(tmp.Name()) }()
+	if _, err = tmp.Write(text); err != nil {
+		return errors.Join(err, tmp.Close())
+	}
+	return errors.Join(tmp.Sync(), tmp.Close(), os.Rename(tmp.Name(), name), syncDir(filepath.Dir(name)))
 }
 
 func (s *Store) siteFile(digest string) string {
