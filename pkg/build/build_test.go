@@ -115,22 +115,56 @@ func (s *site) base(t *testing.T) {
 	}}); err != nil {
 		t.Fatal(err)
 	}
-	img, err := s.runtime.Import(t.Context(), &b)
+	s.name(t, &b, "base:latest")
+}
+
+// name brings an image to the box, under the name that Dockerfiles use.
+func (s *site) name(t *testing.T, archive io.Reader, name string) {
+	t.Helper()
+	img, err := s.runtime.Import(t.Context(), archive)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := containerd.New(filepath.Join(s.dir, "run", "containerd.sock"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Close() }()
+	c := s.containerd(t)
 	ctx := namespaces.WithNamespace(t.Context(), "pandabox")
 	rec, err := c.ImageService().Get(ctx, img.Digest)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.ImageService().Create(ctx, images.Image{Name: "docker.io/library/base:latest", Target: rec.Target}); err != nil {
+	if _, err := c.ImageService().Create(ctx, images.Image{Name: "docker.io/library/" + name, Target: rec.Target}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// containerd is a client of the box's own.
+func (s *site) containerd(t *testing.T) *containerd.Client {
+	t.Helper()
+	c, err := containerd.New(filepath.Join(s.dir, "run", "containerd.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// bases brings the bases of languages to the box.
+func (s *site) bases(t *testing.T, languages ...string) {
+	t.Helper()
+	cache, err := ociimage.CacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := ociimage.Bases(t.Context(), cache, languages...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range all {
+		f, err := os.Open(b.Archive)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.name(t, f, b.Name)
+		_ = f.Close()
 	}
 }
 

@@ -1,9 +1,13 @@
 package ociimage
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
-	"errors"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -107,23 +111,60 @@ func golang(ctx context.Context) (Debian, error) {
 		return Debian{}, fmt.Errorf("finding Go: %w", err)
 	}
 	d.Files["/usr/local/go/VERSION"] = File{Data: version}
-	d.Files["/usr/local/go/go.env"] = File{Data: []byte("GOPROXY=off\nGOSUMDB=off\nGOTOOLCHAIN=local\n")}
+	d.Files["/usr/local/go/go.env"] = File{Data: []byte("GOPROXY=file:///opt/goproxy\nGOSUMDB=off\nGOTOOLCHAIN=local\n")}
+	if err := greeter(d.Files); err != nil {
+		return d, err
+	}
 	d.Env = []string{"PATH=/go/bin:/usr/local/go/bin:" + strings.TrimPrefix(d.Env[0], "PATH="), "GOPATH=/go", "GOTOOLCHAIN=local"}
 	return d, nil
+}
+
+// GoModule is the one Go module that builds on the base golang can fetch, and GoSum its lines of go.sum.
+const (
+	GoModule = "example.com/greet"
+	GoSum    = "example.com/greet v1.0.0 h1:9V3tfUSKeNv26XWfbfefY4/+c2Czbghp+9aRZQmlWfU=\nexample.com/greet v1.0.0/go.mod h1:ezdhZKEu+Gj7LcQ7t5K3GBoyL2hW0fPYAdlIplX3cwM=\n"
+)
+
+// greeter adds a proxy of modules in a folder, with GoModule v1.0.0.
+func greeter(files map[string]File) error {
+	const mod = "module " + GoModule + "\n\ngo 1.20\n"
+	var zipped bytes.Buffer
+	z := zip.NewWriter(&zipped)
+	const code = "// Package greet greets.\npackage greet\n\n// Hello greets.\nfunc Hello(name string) string { return \"hello \" + name }\n"
+	for _, f := range [][2]string{{"go.mod", mod}, {"greet.go", code}} {
+		w, err := z.Create(GoModule + "@v1.0.0/" + f[0])
+		if err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, f[1]); err != nil {
+			return err
+		}
+	}
+	if err := z.Close(); err != nil {
+		return err
+	}
+	for name, data := range map[string][]byte{"list": []byte("v1.0.0\n"), "v1.0.0.info": []byte(`{"Version":"v1.0.0"}`), "v1.0.0.mod": []byte(mod), "v1.0.0.zip": zipped.Bytes()} {
+		files["/opt/goproxy/"+GoModule+"/@v/"+name] = File{Data: data}
+	}
+	return nil
 }
 
 // node is Debian's Node.js with the package managers of the npm registry: Debian's are hundreds of packages.
 func node(ctx context.Context, cache string) (Debian, error) {
 	d := slim("nodejs")
-	d.Env = append(d.Env, "NODE_VERSION="+NodeVersion)
-	d.Trees = map[string]string{}
+	packages, err := npmCache(ctx, cache)
+	if err != nil {
+		return d, err
+	}
+	d.Salt = filepath.Base(packages)
+	d.Env = append(d.Env, "NODE_VERSION="+NodeVersion, "npm_config_cache=/opt/npm", "npm_config_offline=true")
+	d.Trees = map[string]string{"/opt/npm": packages}
 	for _, m := range []struct {
 		name, version string
 		commands      map[string]string
 	}{
 		{"npm", npmVersion, map[string]string{"npm": "bin/npm-cli.js", "npx": "bin/npx-cli.js"}},
 		{"yarn", yarnVersion, map[string]string{"yarn": "bin/yarn.js"}},
-		{"pnpm", pnpmVersion, map[string]string{"pnpm": "bin/pnpm.cjs"}},
 	} {
 		dir, err := npmPackage(ctx, cache, m.name, m.version)
 		if err != nil {
@@ -138,10 +179,25 @@ func node(ctx context.Context, cache string) (Debian, error) {
 	return d, nil
 }
 
-// npmPackage returns the folder of an unpacked package of the npm registry.
-func npmPackage(ctx context.Context, cache, name, version string) (string, error) {
-	dir := filepath.Join(cache, "npm", name+"-"+version)
-	if _, err := os.Stat(filepath.Join(dir, "package.json")); err == nil {
+// NpmPackages are those that builds on the base node can fetch. The first is small and needs no other.
+func NpmPackages() []string { return []string{"picocolors@1.1.1", "pnpm@" + pnpmVersion} }
+
+// npmCache returns a folder with npm's cache of NpmPackages.
+func npmCache(ctx context.Context, cache string) (string, error) {
+	sum := sha256.Sum256([]byte(strings.Join(NpmPackages(), " ")))
+	return once(filepath.Join(cache, "npm", "cache-"+hex.EncodeToString(sum[:6])), func(dir string) error {
+		for _, p := range NpmPackages() {
+			if text, err := exec.CommandContext(ctx, "npm", "cache", "add", p, "--cache", dir).CombinedOutput(); err != nil {
+				return fmt.Errorf("npm cache add %s: %w\n%s", p, err, text)
+			}
+		}
+		return os.RemoveAll(filepath.Join(dir, "_logs"))
+	})
+}
+
+// once makes a folder that is whole as soon as it is there.
+func once(dir string, fill func(dir string) error) (string, error) {
+	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
@@ -152,20 +208,33 @@ func npmPackage(ctx context.Context, cache, name, version string) (string, error
 		return "", fmt.Errorf("making the cache: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(tmp) }()
-	pack := exec.CommandContext(ctx, "npm", "pack", "--silent", name+"@"+version)
-	pack.Dir = tmp
-	if text, err := pack.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm pack %s: %w\n%s", name, err, text)
+	if err := fill(tmp); err != nil {
+		return "", err
 	}
-	open := exec.CommandContext(ctx, "tar", "-xzf", name+"-"+version+".tgz")
-	open.Dir = tmp
-	if text, err := open.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("unpacking %s: %w\n%s", name, err, text)
+	if err := os.Rename(tmp, dir); err != nil {
+		if _, serr := os.Stat(dir); serr != nil { // another process was not faster
+			return "", fmt.Errorf("keeping what was made: %w", err)
+		}
 	}
-	if err := os.Rename(filepath.Join(tmp, "package"), dir); err != nil && !errors.Is(err, os.ErrExist) {
-		return "", fmt.Errorf("keeping %s: %w", name, err)
-	}
-	return dir, nil
+	return dir, os.Chmod(dir, 0o755)
+}
+
+// npmPackage returns the folder of an unpacked package of the npm registry.
+func npmPackage(ctx context.Context, cache, name, version string) (string, error) {
+	return once(filepath.Join(cache, "npm", name+"-"+version), func(dir string) error {
+		for _, args := range [][]string{
+			{"npm", "pack", "--silent", name + "@" + version},
+			{"tar", "-xzf", name + "-" + version + ".tgz", "--strip-components=1"},
+			{"rm", name + "-" + version + ".tgz"},
+		} {
+			cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+			cmd.Dir = dir
+			if text, err := cmd.CombinedOutput(); err != nil {
+				return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, text)
+			}
+		}
+		return nil
+	})
 }
 
 // python is Debian's Python with what venv needs, and one wheel more for projects to require.
