@@ -139,7 +139,7 @@ type group struct {
 func groups(sh *shell) []group {
 	return []group{
 		{"run", "Ship and run:", []*cobra.Command{
-			sh.deploy(), sh.status(), sh.ps(), sh.logs(), sh.open(), sh.scale(), sh.restart(), sh.releases(), sh.rollback(), sh.deploys(), sh.exec(), sh.run(), sh.destroy(),
+			sh.deploy(), sh.build(), sh.builds(), sh.status(), sh.ps(), sh.logs(), sh.open(), sh.scale(), sh.restart(), sh.releases(), sh.rollback(), sh.deploys(), sh.exec(), sh.run(), sh.destroy(),
 		}},
 		{"functions", "Functions:", []*cobra.Command{sh.fn(), sh.kv()}},
 		{"configure", "Configure:", []*cobra.Command{sh.apps(), sh.domains(), sh.environ(), sh.job(), sh.tokens()}},

@@ -7,37 +7,56 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pandabox/pandabox/pkg/api"
+	"github.com/pandabox/pandabox/pkg/client"
 	"github.com/pandabox/pandabox/pkg/manifest"
 	"github.com/pandabox/pandabox/pkg/model"
 )
 
+// shipment is what the command line says of a deploy.
+type shipment struct {
+	image, message string
+	remoteOnly     bool
+	build          building
+	waiting
+}
+
 func (sh *shell) deploy() *cobra.Command {
-	var image, message string
-	var w waiting
+	var s shipment
 	cmd := &cobra.Command{
 		Use:   "deploy",
 		Short: "Ship a new release",
 		Long: `Ship a new release of the folder's app and wait until it serves. If it never becomes healthy, the release
 before it goes on serving and the exit code is 5.
 
-What runs is said by pandabox.toml and Procfile, where they are. A folder with a function ships that, see pandabox fn.
---image is a registry reference, the path of an
-image archive (OCI layout or docker save, also as a folder), or - for an archive on standard input.`,
-		Example: `  pandabox deploy --image registry.example.com/shop:1.2
-  docker save shop | pandabox deploy -a shop --image -
-  pandabox deploy --image ./image.tar -e staging --message "try the new cart"`,
+The folder is uploaded and built on the box: by its Dockerfile, or as its files say; pandabox build plan shows how.
+What git, .pandaboxignore or .dockerignore leaves out stays behind. What runs is said by pandabox.toml and Procfile,
+where they are. A folder with a function ships that, see pandabox fn.
+
+--image deploys what is built already: a registry reference, the path of an image archive (OCI layout or docker save,
+also as a folder), or - for an archive on standard input.
+
+Ctrl-C before the build is over cancels the deploy; after that the deploy goes on, and it is said how to see it again.`,
+		Example: `  pandabox deploy
+  pandabox deploy -e staging --message "try the new cart"
+  pandabox deploy --no-cache --build-arg VERSION=1.2
+  pandabox deploy --image registry.example.com/shop:1.2
+  docker save shop | pandabox deploy -a shop --image -`,
 		Args: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return sh.runDeploy(cmd.Context(), image, message, w)
+			return sh.runDeploy(cmd.Context(), s)
 		},
 	}
-	cmd.Flags().StringVar(&image, "image", "", "what to run: a reference, the path of an archive, or -")
-	cmd.Flags().StringVarP(&message, "message", "m", "", "why, for the record")
-	w.flags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&s.image, "image", "", "what to run instead of building: a reference, the path of an archive, or -")
+	s.build.flags(cmd)
+	f.BoolVar(&s.remoteOnly, "remote-only", false, "refuse what would be made on this machine: apps and sites are always built on the box, functions are bundled here")
+	f.StringVarP(&s.message, "message", "m", "", "why, for the record")
+	s.verboseFlag(cmd)
+	s.flags(cmd)
 	return sh.aboutApp(cmd)
 }
 
-func (sh *shell) runDeploy(ctx context.Context, image, message string, w waiting) error {
+func (sh *shell) runDeploy(ctx context.Context, s shipment) error {
 	dir, err := sh.projectDir()
 	if err != nil {
 		return err
@@ -46,29 +65,33 @@ func (sh *shell) runDeploy(ctx context.Context, image, message string, w waiting
 	if err != nil {
 		return err
 	}
-	return sh.ship(ctx, dir, m, image, message, w)
+	return sh.ship(ctx, dir, m, s)
 }
 
-// ship deploys what a folder says: its function, or an image.
-func (sh *shell) ship(ctx context.Context, dir string, m *manifest.Manifest, image, message string, w waiting) error {
+// ship deploys what a folder says: an image, its function, or what is built of it.
+func (sh *shell) ship(ctx context.Context, dir string, m *manifest.Manifest, s shipment) error {
 	began := time.Now()
-	if image != "" && !m.AsImage() {
-		return model.Invalid("a function runs no image").WithHint("pandabox deploy without --image bundles the code of %s", dir)
+	if err := s.fits(dir, m); err != nil {
+		return err
 	}
 	ref, inferred, err := sh.infer(m)
 	if err != nil {
 		return err
 	}
-	settings := m.For(ref.Env)
-	base := sh.dir
+	image, base := s.image, sh.dir
 	if image == "" {
-		image, base = settings.Image, dir
+		image, base = m.For(ref.Env).Image, dir
 	}
-	f := settings.Function
-	if image == "" && f == nil {
-		return model.Invalid("there is nothing to deploy yet").
-			WithWhy("no image is named, and this version does not build from source").
-			WithHint("pandabox deploy --image REF, or --image ./image.tar")
+	var src *sourceFolder
+	if m.For(ref.Env).Function == nil && image == "" {
+		if src, err = sh.lookAtSource(ctx, dir, m, ref, s.build); err != nil {
+			return err
+		}
+		if src.plan.Static() {
+			m.AsStatic()
+		}
+	} else if flag := s.build.given(); flag != "" {
+		return model.Invalid("%s is about a build, and nothing is built", flag).WithHint("leave it out, or leave out the image to build %s", dir)
 	}
 	c, err := sh.connect()
 	if err != nil {
@@ -77,26 +100,68 @@ func (sh *shell) ship(ctx context.Context, dir string, m *manifest.Manifest, ima
 	if inferred && !sh.json {
 		sh.say("  → %s, %s", ref.App, ref.Env)
 	}
-	n := newDeploy(m, settings, model.Image{Ref: image}, message)
+	settings := m.For(ref.Env)
+	n := newDeploy(m, settings, model.Image{Ref: image}, s.message)
+	n.Revision = revisionOf(ctx, dir)
 	switch {
-	case f != nil:
-		b, err := sh.build(ctx, dir, *f)
-		if err != nil {
-			return err
+	case src != nil:
+		err = sh.addSource(ctx, c, src, settings, &n)
+	case settings.Function != nil:
+		err = sh.addFunction(ctx, c, dir, *settings.Function, &n)
+	default:
+		n.Revision = nil // the image may be of any code
+		if isArchive(image) {
+			n.Image, err = sh.upload(ctx, c, image, base)
 		}
-		if n.Function, err = sh.uploadFunction(ctx, c, b, *f); err != nil {
-			return err
-		}
-	case isArchive(image):
-		if n.Image, err = sh.upload(ctx, c, image, base); err != nil {
-			return err
-		}
+	}
+	if err != nil {
+		return err
 	}
 	d, err := c.CreateDeploy(ctx, ref, n)
 	if err != nil {
 		return unsure(ctx, err, ref)
 	}
-	return sh.follow(ctx, c, d, w, began)
+	s.cancels = true
+	return sh.follow(ctx, c, d, s.waiting, began)
+}
+
+// fits refuses what cannot be done with the folder.
+func (s *shipment) fits(dir string, m *manifest.Manifest) error {
+	if s.image == "" {
+		if m.Kind == model.KindFunction && s.remoteOnly {
+			return model.Invalid("a function is bundled on this machine").WithHint("leave out --remote-only; bundling needs no tools")
+		}
+		return nil
+	}
+	if m.AsImage() {
+		return nil
+	}
+	if m.Kind == model.KindStatic {
+		return model.Invalid("a static site runs no image").WithHint("pandabox deploy without --image serves the files of %s", dir)
+	}
+	return model.Invalid("a function runs no image").WithHint("pandabox deploy without --image bundles the code of %s", dir)
+}
+
+// addSource uploads a folder and puts into n how it is built.
+func (sh *shell) addSource(ctx context.Context, c *client.Client, f *sourceFolder, s manifest.Settings, n *api.NewDeploy) error {
+	f.warn(&sh.output)
+	src, err := sh.uploadSource(ctx, c, f.tree)
+	if err != nil {
+		return err
+	}
+	spec := f.spec
+	spec.Source = src.Digest
+	n.Build, n.Static = &spec, s.Static
+	return nil
+}
+
+// addFunction bundles a folder's function, uploads it and puts it into n.
+func (sh *shell) addFunction(ctx context.Context, c *client.Client, dir string, f manifest.Function, n *api.NewDeploy) error {
+	b, err := sh.bundle(ctx, dir, f)
+	if err == nil {
+		n.Function, err = sh.uploadFunction(ctx, c, b, f)
+	}
+	return err
 }
 
 // newDeploy makes of a folder's settings what the box is asked for.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,10 @@ func (sh *shell) deploys() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			revisions, err := sh.revisions(cmd.Context(), c, ref)
+			if err != nil {
+				return err
+			}
 			now := time.Now()
 			head := []string{"DEPLOY", "KIND", "RELEASE", "STATE", "BY", "BEGAN", "TOOK", "MESSAGE"}
 			return list(&sh.output, l.Items, "nothing was deployed yet", head, func(t *table, d api.Deploy) {
@@ -29,7 +34,11 @@ func (sh *shell) deploys() *cobra.Command {
 				if !d.FinishedAt.IsZero() {
 					took = seconds(d.FinishedAt.Sub(d.CreatedAt))
 				}
-				t.add(d.ID, string(d.Kind), number(d.Release), words(d.State), d.Actor, ago(now, d.CreatedAt), took, d.Message)
+				about := d.Message
+				if about == "" {
+					about = revisions[d.Release]
+				}
+				t.add(d.ID, string(d.Kind), number(d.Release), words(d.State), d.Actor, ago(now, d.CreatedAt), took, about)
 				t.paint(3, sh.outStyle().state)
 			})
 		},
@@ -73,6 +82,27 @@ func (sh *shell) deploys() *cobra.Command {
 	})
 	cmd.AddCommand(watch, cancel)
 	return cmd
+}
+
+// revisions tells of which commit the newest releases are, by number. Nobody is asked where JSON is printed.
+func (sh *shell) revisions(ctx context.Context, c *client.Client, ref client.Ref) (map[int]string, error) {
+	out := map[int]string{}
+	if sh.json {
+		return out, nil
+	}
+	l, err := c.Releases(ctx, ref, api.Page{})
+	for _, r := range l.Items {
+		out[r.Number] = revisionText(r.Revision)
+	}
+	return out, err
+}
+
+// revisionText writes "1a2b3c4 the subject", "" where nothing is known.
+func revisionText(r *model.Revision) string {
+	if r == nil {
+		return ""
+	}
+	return short(r.Short(), 60)
 }
 
 // pickDeploy returns the deploy that is named, or the newest.

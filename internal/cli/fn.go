@@ -23,5 +23,6 @@ func (sh *shell) fnLogs() *cobra.Command {
 	cmd.Short = "What a function printed, and where it failed"
 	cmd.Example = `  pandabox fn logs -f
   pandabox fn logs --since 1h`
+	_ = cmd.Flags().MarkHidden("build") // a function is bundled, not built
 	return cmd
 }

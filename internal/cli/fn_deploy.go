@@ -14,8 +14,7 @@ import (
 )
 
 func (sh *shell) fnDeploy() *cobra.Command {
-	var message string
-	var w waiting
+	var s shipment
 	cmd := &cobra.Command{
 		Use: "deploy", Short: "Ship the folder's function", Args: nothing,
 		Long: `Bundle the folder's function, upload it, and wait until it serves. What throws at its top level fails the deploy:
@@ -27,11 +26,11 @@ the release before it goes on serving and the exit code is 5. pandabox deploy do
 			if err != nil {
 				return err
 			}
-			return sh.ship(cmd.Context(), dir, m, "", message, w)
+			return sh.ship(cmd.Context(), dir, m, s)
 		},
 	}
-	cmd.Flags().StringVarP(&message, "message", "m", "", "why, for the record")
-	w.flags(cmd)
+	cmd.Flags().StringVarP(&s.message, "message", "m", "", "why, for the record")
+	s.flags(cmd)
 	return sh.aboutApp(cmd)
 }
 
@@ -52,8 +51,8 @@ func (sh *shell) functionFolder() (string, *manifest.Manifest, error) {
 	return dir, m, nil
 }
 
-// build bundles a folder's function.
-func (sh *shell) build(ctx context.Context, dir string, f manifest.Function) (*bundle.Bundle, error) {
+// bundle bundles a folder's function.
+func (sh *shell) bundle(ctx context.Context, dir string, f manifest.Function) (*bundle.Bundle, error) {
 	p := sh.progress()
 	defer p.Close()
 	began := time.Now()

@@ -16,12 +16,18 @@ import (
 type waiting struct {
 	detach  bool
 	timeout time.Duration
+	verbose bool // the whole log of a build, also on a terminal
+	cancels bool // Ctrl-C until the build is over gives the deploy up
 }
 
 func (w *waiting) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&w.detach, "detach", false, "do not wait for the end")
 	cmd.Flags().DurationVar(&w.timeout, "timeout", 0, "wait at most this long, then exit with code 6; the deploy goes on (default: to the end)")
 	cmd.MarkFlagsMutuallyExclusive("detach", "timeout")
+}
+
+func (w *waiting) verboseFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&w.verbose, "verbose", false, "the whole log of the build; without a terminal it is always shown")
 }
 
 // follow shows a deploy's phases until its end, prints its result, and returns why it failed.
@@ -43,14 +49,22 @@ func (sh *shell) follow(ctx context.Context, c *client.Client, d api.Deploy, w w
 	p := sh.progress()
 	defer p.Close()
 	v := phaseView{p: p}
+	build := buildView{c: c, ref: ref, p: p, whole: w.verbose || !p.tty}
+	defer build.Close()
 	final, err := c.WatchDeploy(watched, ref, d.ID, func(d api.Deploy) error {
+		build.show(watched, d)
 		v.show(d)
 		return nil
 	})
+	build.Close()
 	p.Close()
 	if err != nil {
+		if w.cancels && interrupted(ctx, err) && beforeBuilt(final) {
+			return sh.giveUp(ctx, c, d, ref)
+		}
 		return sh.leftAlone(err, w, d, ref)
 	}
+	build.failed(&sh.output, final)
 	if sh.json {
 		if err := sh.writeJSON(final); err != nil {
 			return err
@@ -161,6 +175,8 @@ func (v *phaseView) show(d api.Deploy) {
 // phaseName is the verb a person reads for a phase.
 func phaseName(s model.DeployState) string {
 	switch s {
+	case model.DeployBuilding:
+		return "build"
 	case model.DeployPulling:
 		return "pull"
 	case model.DeployReleasing:

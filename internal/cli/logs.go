@@ -19,9 +19,11 @@ const defaultTail = 100
 func (sh *shell) logs() *cobra.Command {
 	q := api.LogQuery{}
 	var since, release string
+	var build bool
 	cmd := &cobra.Command{
 		Use: "logs", Short: "What an app printed",
 		Example: `  pandabox logs -f
+  pandabox logs --build
   pandabox logs --since 1h --process worker
   pandabox logs --release v7 --tail -1`,
 		Args: nothing,
@@ -44,6 +46,9 @@ func (sh *shell) logs() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if build {
+				return sh.buildLog(cmd.Context(), c, ref, "", q.Follow)
+			}
 			err = c.Logs(cmd.Context(), ref, q, sh.printer())
 			if q.Follow && interrupted(cmd.Context(), err) {
 				return &exitError{code: ExitInterrupted}
@@ -57,6 +62,10 @@ func (sh *shell) logs() *cobra.Command {
 	f.StringVar(&since, "since", "", "only lines since: 10m, 2h, or a time like 2026-01-02T15:04:05Z")
 	f.StringVarP(&q.Process, "process", "p", "", "only this process")
 	f.StringVar(&release, "release", "", "only this release: v7")
+	f.BoolVar(&build, "build", false, "what its newest build printed, as pandabox builds log")
+	for _, other := range []string{"tail", "since", "process", "release"} {
+		cmd.MarkFlagsMutuallyExclusive("build", other)
+	}
 	complete(cmd, "process", sh.completeProcesses)
 	return sh.aboutApp(cmd)
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ func (sh *shell) status() *cobra.Command {
 }
 
 // look is a command that shows one workload, or with --all sums up every one.
-func (sh *shell) look(cmd *cobra.Command, show func(api.Workload) error) *cobra.Command {
+func (sh *shell) look(cmd *cobra.Command, show func(context.Context, *client.Client, api.Workload) error) *cobra.Command {
 	var all bool
 	cmd.Args = nothing
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -36,7 +37,7 @@ func (sh *shell) look(cmd *cobra.Command, show func(api.Workload) error) *cobra.
 		if sh.json {
 			return sh.writeJSON(w)
 		}
-		return show(w)
+		return show(cmd.Context(), c, w)
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "every app in every environment")
 	return sh.aboutApp(cmd)
@@ -72,7 +73,7 @@ func stateOf(w api.Workload) string {
 	return string(w.State)
 }
 
-func (sh *shell) writeStatus(w api.Workload) error {
+func (sh *shell) writeStatus(ctx context.Context, c *client.Client, w api.Workload) error {
 	s := sh.outStyle()
 	if err := sh.line("%s, %s: %s", s.bold(w.App), w.Env, s.state(stateOf(w))); err != nil {
 		return err
@@ -100,6 +101,11 @@ func (sh *shell) writeStatus(w api.Workload) error {
 			return err
 		}
 	}
+	if text := servedRevision(ctx, c, w); text != "" {
+		if err := sh.line("  %s%s", pad("code", nameWidth), printable(text)); err != nil {
+			return err
+		}
+	}
 	if d := w.Deploy; d != nil {
 		if err := sh.line("  deploy %s is on its way: %s", d.ID, words(d.State)); err != nil {
 			return err
@@ -123,6 +129,23 @@ func (sh *shell) writeStatus(w api.Workload) error {
 		writeError(sh.out, s, false, w.Problem)
 	}
 	return nil
+}
+
+// servedRevision tells of which commit the release is that serves: "1a2b3c4 the subject, main". It is an addition, so
+// that it cannot be had is no fault.
+func servedRevision(ctx context.Context, c *client.Client, w api.Workload) string {
+	if w.Serving == 0 {
+		return ""
+	}
+	r, err := c.Release(ctx, client.Ref{App: w.App, Env: w.Env}, w.Serving)
+	if err != nil || r.Revision == nil {
+		return ""
+	}
+	text := revisionText(r.Revision)
+	if text != "" && r.Revision.Branch != "" {
+		text += ", " + r.Revision.Branch
+	}
+	return text
 }
 
 func healthOf(w api.Workload, p api.WorkloadProcess) string {
@@ -159,7 +182,7 @@ func (sh *shell) ps() *cobra.Command {
 	return sh.look(&cobra.Command{Use: "ps", Short: "The replicas of an app"}, sh.writeReplicas)
 }
 
-func (sh *shell) writeReplicas(w api.Workload) error {
+func (sh *shell) writeReplicas(_ context.Context, _ *client.Client, w api.Workload) error {
 	now := time.Now()
 	head := []string{"PROCESS", "STATE", "RELEASE", "SINCE", "RESTARTS", "MEMORY", "LAST EXIT"}
 	return list(&sh.output, w.Replicas, "no replica runs", head, func(t *table, r model.ReplicaStatus) {

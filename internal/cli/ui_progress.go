@@ -27,6 +27,7 @@ type progress struct {
 	mu     sync.Mutex
 	name   string // of the step on its way; "" for none
 	detail string
+	under  string // a second line, of what goes on inside of the step; "" for none
 	since  time.Time
 	frame  int
 	shown  bool // a spinner line stands on the terminal
@@ -63,27 +64,74 @@ func (p *progress) draw() {
 	}
 	frames := []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 	s := p.o.errStyle()
-	line := stepLine(string(frames[p.frame%len(frames)]), p.name, p.detail, time.Since(p.since))
-	if width, _, err := term.GetSize(int(terminal(p.o.err).Fd())); err == nil && utf8.RuneCountInString(line) >= width && width > 1 {
-		line = string([]rune(line)[:width-1])
+	line := p.fit(stepLine(string(frames[p.frame%len(frames)]), p.name, p.detail, time.Since(p.since)))
+	text := "\r" + s.faint(line) + "\x1b[K"
+	if p.under != "" {
+		text += "\n" + s.faint(p.fit("      "+printable(p.under))) + "\x1b[K\x1b[1A\r"
 	}
-	_, _ = fmt.Fprint(p.o.err, "\r"+s.faint(line)+"\x1b[K")
+	_, _ = fmt.Fprint(p.o.err, text)
 	p.shown = true
 }
 
-// clear takes the spinner line away. The caller holds mu.
-func (p *progress) clear() {
-	if p.shown {
-		_, _ = fmt.Fprint(p.o.err, "\r\x1b[K")
-		p.shown = false
+// fit cuts a line so that the terminal does not break it.
+func (p *progress) fit(line string) string {
+	if width, _, err := term.GetSize(int(terminal(p.o.err).Fd())); err == nil && utf8.RuneCountInString(line) >= width && width > 1 {
+		return string([]rune(line)[:width-1])
 	}
+	return line
+}
+
+// clear takes the lines of the step on its way away. The caller holds mu.
+func (p *progress) clear() {
+	if !p.shown {
+		return
+	}
+	rest := "\x1b[K" // of the line
+	if p.under != "" {
+		rest = "\x1b[J" // of the screen
+	}
+	_, _ = fmt.Fprint(p.o.err, "\r"+rest)
+	p.shown = false
 }
 
 // step shows that a step is on its way since a time.
 func (p *progress) step(name, detail string, since time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.name != name {
+		p.inside("")
+	}
 	p.name, p.detail, p.since = name, detail, since
+	p.draw()
+}
+
+// note shows what goes on inside of the step on its way: on a terminal only, under its line.
+func (p *progress) note(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.tty && p.name != "" {
+		p.inside(text)
+		p.draw()
+	}
+}
+
+// inside changes the second line. The caller holds mu.
+func (p *progress) inside(text string) {
+	if text == "" && p.under != "" {
+		p.clear()
+	}
+	p.under = text
+}
+
+// line prints a whole line over the step on its way.
+func (p *progress) line(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.o.quiet {
+		return
+	}
+	p.clear()
+	_, _ = fmt.Fprintln(p.o.err, text)
 	p.draw()
 }
 
@@ -92,7 +140,7 @@ func (p *progress) end(ok bool, name, detail string, took time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
-	p.name = ""
+	p.name, p.under = "", ""
 	if p.o.quiet {
 		return
 	}

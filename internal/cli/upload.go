@@ -80,7 +80,7 @@ func (sh *shell) openArchive(name string) (io.ReadCloser, int64, error) {
 		return nil, 0, fmt.Errorf("closing %s: %w", name, err)
 	}
 	if !exists(filepath.Join(name, "oci-layout")) {
-		return nil, 0, model.Invalid("%s is a folder, and no OCI layout", name).WithHint("give an image archive; this version does not build from source")
+		return nil, 0, model.Invalid("%s is a folder, and no OCI layout", name).WithHint("give an image archive; to build a folder, run pandabox deploy in it")
 	}
 	return packFolder(name), 0, nil
 }
