@@ -78,12 +78,3 @@ func servingFunction(d model.DesiredWorkload, ref Ref) (string, error) {
 	return "", model.Errorf(model.KindUnavailable, "no release of %s is loaded", ref).
 		WithHint("see why: pandabox status -a %s -e %s", ref.App, ref.env())
 }
-
-// noContainer refuses for a function what only a container can do.
-func noContainer(a model.App, what, hint string) error {
-	if a.Kind != model.KindFunction {
-		return nil
-	}
-	return model.Invalid("%s is a function, it cannot be %s", a.Name, what).
-		WithWhy("a function has no containers: it runs inside pandabox, as many requests at once as its limits say").WithHint("%s", hint)
-}

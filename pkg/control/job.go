@@ -224,6 +224,8 @@ func checkJob(s model.JobSpec, kind model.AppKind) (model.JobSpec, error) {
 		return s, err
 	}
 	switch {
+	case kind == model.KindStatic:
+		return s, &model.JobError{Field: "name", Err: siteHasNoJobs(s.Name)}
 	case kind == model.KindFunction && len(s.Command) > 0:
 		return s, &model.JobError{Field: "command", Err: model.Invalid("the job %s of a function cannot run a command", s.Name).
 			WithWhy("a function has no containers").WithHint("call its scheduled handler: scheduled = true; or a path of it")}

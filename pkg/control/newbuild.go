@@ -23,6 +23,9 @@ func (n NewDeploy) checkCode() error {
 	case n.Image != (model.Image{}):
 		return model.Invalid("both an image and a source are named").WithHint("choose one")
 	}
+	if err := n.checkStatic(); err != nil {
+		return err
+	}
 	return n.Build.Validate()
 }
 
@@ -52,7 +55,7 @@ func (c *Control) planned(ctx context.Context, ref Ref, n NewDeploy) (NewDeploy,
 	site := *n.Static
 	site.Digest, site.Files, site.Bytes = "", 0, 0
 	n.Static = &site
-	return n, nil
+	return n, n.checkStatic()
 }
 
 // openBuild makes the Build of a deploy whose release is not built yet. One of the same release that is under way goes

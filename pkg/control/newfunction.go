@@ -67,7 +67,7 @@ func (c *Control) ensureFor(tx *store.Tx, actor model.Actor, o model.Org, ref Re
 	}
 	pl, err := c.ensure(tx, actor, o, ref, n.Project, n.Kind)
 	if err != nil || n.Function == nil {
-		if err == nil && pl.app.Kind == model.KindFunction {
+		if err == nil && (pl.app.Kind == model.KindFunction || pl.app.Kind == model.KindStatic && n.Static == nil) {
 			err = otherKind(ref, pl.app.Kind, model.KindWeb)
 		}
 		return pl, err
@@ -167,7 +167,7 @@ func (c *Control) fixKind(tx *store.Tx, o model.Org, ref Ref, kind model.AppKind
 	}
 	fixed := slices.ContainsFunc(ws, released)
 	switch {
-	case fixed && (kind == model.KindFunction || a.Kind == model.KindFunction):
+	case fixed && (hostedKind(kind) || hostedKind(a.Kind)):
 		return otherKind(ref, a.Kind, kind)
 	case fixed || kind == model.KindWorker:
 		return nil // ensure says what it says of every change of kind; a worker has no default domain
@@ -175,6 +175,9 @@ func (c *Control) fixKind(tx *store.Tx, o model.Org, ref Ref, kind model.AppKind
 	a.Kind = kind
 	return tx.PutApp(a)
 }
+
+// hostedKind tells whether apps of a kind run inside the daemon, without containers.
+func hostedKind(k model.AppKind) bool { return k == model.KindFunction || k == model.KindStatic }
 
 func otherKind(ref Ref, is, asked model.AppKind) error {
 	return model.Conflict("%s is an app of the kind %s and cannot become one of the kind %s", ref.App, is, asked).
