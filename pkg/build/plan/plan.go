@@ -116,7 +116,12 @@ func (p *project) ownDockerfile() (*Plan, error) {
 			if strings.TrimSpace(text) == "" {
 				return nil, model.Invalid("%s is empty", name).WithHint("remove it to have the build found out")
 			}
-			return &Plan{Path: path.Base(name), File: name, Dockerfile: text, Reasons: []string{name + " is there"}}, nil
+			own := &Plan{Path: path.Base(name), File: name, Dockerfile: text, Reasons: []string{name + " is there"}}
+			if p.opt.Kind == model.KindStatic {
+				own.Output = path.Join("/", p.opt.Output)
+				own.Reasons = append(own.Reasons, "its last stage has the site in "+own.Output)
+			}
+			return own, nil
 		}
 	}
 	return nil, nil
