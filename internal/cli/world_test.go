@@ -77,12 +77,13 @@ func newWorld(dir string) (w *world, err error) {
 		return nil, err
 	}
 	closers = append(closers, closeFunctions)
+	builds := newWorldBuilds(dir, w.fake)
 	server := httptest.NewUnstartedServer(nil)
 	w.url = "https://" + server.Listener.Addr().String()
 	w.control, err = control.New(ctx, control.Config{
 		Store: s, KeyFile: control.KeyFile(dir), DataDir: dir, BaseDomain: "box.test", URL: w.url, Version: "0.0.1", Instance: "test",
 		Images: w.fake, Runner: scriptRunner{}, Logs: scriptLogs{functions}, Certs: noCerts{},
-		Functions: functions.host, KV: functions.kv,
+		Functions: functions.host, KV: functions.kv, Sources: builds, Builder: builds,
 	})
 	if err != nil {
 		return nil, err
