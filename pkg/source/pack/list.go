@@ -88,8 +88,9 @@ func fromGit(ctx context.Context, dir string) ([]string, error) {
 		return nil, nil
 	}
 	inside := exec.CommandContext(ctx, "git", "-C", dir, "rev-parse", "--is-inside-work-tree")
+	inside.Env = append(os.Environ(), "LC_ALL=C")
 	if out, err := inside.Output(); err != nil || strings.TrimSpace(string(out)) != "true" {
-		return nil, nil
+		return nil, distrusted(err)
 	}
 	if out, err := exec.CommandContext(ctx, "git", "-C", dir, "check-ignore", "-q", ".").CombinedOutput(); err == nil && len(out) == 0 {
 		return nil, nil // the folder as a whole is ignored by the repository around it: it is deployed for its own sake
@@ -120,6 +121,21 @@ func fromGit(ctx context.Context, dir string) ([]string, error) {
 		}
 	}
 	return files, nil
+}
+
+// distrusted returns the error of a work tree that git does not look at, since it belongs to somebody else; nil where
+// there is none. Without git's word, what is ignored there would be taken too.
+func distrusted(err error) error {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return nil
+	}
+	_, cmd, ok := strings.Cut(string(exit.Stderr), "git config --global")
+	if !ok || !strings.Contains(string(exit.Stderr), "ownership") {
+		return nil
+	}
+	return model.Invalid("git does not look at this folder: it belongs to another user").Wrap(err).
+		WithHint("run it as that user, or trust the folder: git config --global%s", strings.TrimRight(cmd, "\n"))
 }
 
 // submodule lists the files of a repository within.

@@ -80,6 +80,21 @@ func TestListWithGit(t *testing.T) {
 	}
 }
 
+func TestListOfSomebodyElse(t *testing.T) {
+	dir := t.TempDir()
+	git(t, dir, "init", "-q")
+	write(t, dir, map[string]string{"a.go": "", ".gitignore": "secret\n", "secret": ""})
+	for _, at := range []string{dir, filepath.Join(dir, ".git")} {
+		if err := os.Chown(at, 54321, 54321); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var e *model.Error
+	if _, err := List(t.Context(), dir); !errors.As(err, &e) || !strings.Contains(e.What, "another user") || !strings.Contains(e.Hint, "safe.directory "+dir) {
+		t.Errorf("List = %v", err)
+	}
+}
+
 func TestRoundTripIsReproducible(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"a.txt": "hello", "b/run.sh": "#!/bin/sh\n"})
