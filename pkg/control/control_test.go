@@ -35,6 +35,7 @@ type box struct {
 	store  *store.Store
 	kv     *store.KV
 	host   functionHost
+	engine buildEngine
 	parts  *parts
 	mu     sync.Mutex
 	offset time.Duration
@@ -82,7 +83,7 @@ func (b *box) start() {
 func (b *box) config() Config {
 	return Config{
 		Store: b.store, KeyFile: KeyFile(b.dir), DataDir: b.dir, BaseDomain: base, URL: "https://" + base, Version: "1.2.3", Instance: "ab12",
-		Images: b.parts, Runner: b.parts, Logs: b.parts, Certs: b.parts, Functions: &b.host, KV: b.kv, Now: b.now,
+		Images: b.parts, Runner: b.parts, Logs: b.parts, Certs: b.parts, Functions: &b.host, KV: b.kv, Sources: &b.engine, Builder: &b.engine, Now: b.now,
 	}
 }
 
