@@ -72,7 +72,7 @@ func (c *Control) buildSecrets(tx *store.Tx, r model.Release) (given map[string]
 	for _, name := range r.Build.Secrets {
 		v, ok := cfg.Variables[name]
 		if !ok {
-			return nil, nil, model.Invalid("the build needs the secret %s, which is not set", name).WithHint("pandabox secrets set %s, then deploy again", name)
+			return nil, nil, model.Invalid("the build needs the secret %s, which is not set", name).WithHint("pandabox env set --secret %s, then deploy again", name)
 		}
 		value, err := c.open(r.WorkloadID, name, v)
 		if err != nil {
