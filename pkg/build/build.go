@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
 	"github.com/tonistiigi/fsutil"
@@ -61,13 +63,16 @@ func (b *Builder) Build(ctx context.Context, r Request) (*Result, error) {
 	if !idForm.MatchString(r.ID) {
 		return nil, model.Invalid("%q is not the id of a build", r.ID)
 	}
+	if err := r.checkLength(); err != nil {
+		return nil, err
+	}
 	log := newLog(r, b.cfg.LogMax)
 	leave, err := b.queue.enter(ctx, r.Org, func(n int) { log.say("", fmt.Sprintf("waiting for %d other builds", n)) })
 	if err != nil {
 		return nil, canceled(err)
 	}
 	defer leave()
-	c, done, err := b.use(ctx)
+	child, done, err := b.use(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -80,17 +85,26 @@ func (b *Builder) Build(ctx context.Context, r Request) (*Result, error) {
 	})
 	defer timer.Stop()
 	watched := make(chan struct{})
-	go func() { defer close(watched); b.watchDisk(ctx, end) }()
+	go func() { defer close(watched); b.watch(ctx, child, end) }()
 	defer func() { end(nil); <-watched }()
 	stop := context.AfterFunc(ctx, func() { _ = b.cfg.Host.KillBuilds(context.WithoutCancel(ctx)) })
-	err = b.solve(ctx, c, r, log)
+	err = b.solve(ctx, child.client, r, log)
 	if stop() {
+		if err != nil && child.lost(err) {
+			return nil, b.abandoned(ctx, child, err)
+		}
 		return b.finish(ctx, r, log, began, err)
 	}
 	if kerr := b.cfg.Host.KillBuilds(context.WithoutCancel(ctx)); kerr != nil {
 		return nil, errors.Join(canceled(context.Cause(ctx)), kerr)
 	}
 	return nil, canceled(context.Cause(ctx))
+}
+
+// abandoned ends what is left of a build whose BuildKit has ended under it: its containers outlive it.
+func (b *Builder) abandoned(ctx context.Context, child *buildkit, err error) error {
+	child.stop()
+	return errors.Join(interrupted().Wrap(err), b.cfg.Host.KillBuilds(context.WithoutCancel(ctx)))
 }
 
 func (b *Builder) finish(ctx context.Context, r Request, log *buildLog, began time.Time, err error) (*Result, error) {
@@ -175,13 +189,51 @@ func (r *Request) recipe(dir string) (string, error) {
 		text += "\nFROM scratch AS pandabox-output\nCOPY --from=" + lastStage(text) + " " + r.Plan.Output + "/ /\n"
 	}
 	err = os.WriteFile(filepath.Join(out, recipeName), []byte(text), 0o600)
-	if ignore, rerr := os.ReadFile(filepath.Join(r.Dir, r.Plan.File+".dockerignore")); r.Plan.File != "" && rerr == nil && err == nil {
+	var ignore []byte
+	if err == nil && r.Plan.File != "" {
+		ignore, err = small(r.Dir, r.Plan.File+".dockerignore")
+	}
+	if err == nil && ignore != nil {
 		err = os.WriteFile(filepath.Join(out, recipeName+".dockerignore"), ignore, 0o600)
 	}
 	if err != nil {
 		return "", errors.Join(fmt.Errorf("writing the Dockerfile: %w", err), os.RemoveAll(out))
 	}
 	return out, nil
+}
+
+// maxSteps bounds a Dockerfile: BuildKit's memory grows with the steps, and is not bounded as that of the steps is.
+const maxSteps = 2000
+
+// checkLength refuses a Dockerfile of more than maxSteps. One that cannot be read is left to BuildKit to explain.
+func (r *Request) checkLength() error {
+	out, err := parser.Parse(strings.NewReader(r.Plan.Dockerfile))
+	if err == nil && len(out.AST.Children) > maxSteps {
+		return model.Errorf(model.KindInvalid, "the Dockerfile has %d steps", len(out.AST.Children)).WithHint("at most %d can be; join some: RUN a && b", maxSteps)
+	}
+	return nil
+}
+
+// maxIgnore bounds a .dockerignore, in bytes.
+const maxIgnore = 1 << 20
+
+// small reads a file of the source, nil where there is none. What leads out of the source, or is no file, is refused.
+func small(dir, name string) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	st, err := root.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, model.Invalid("%s cannot be read", name).Wrap(err).WithWhy("%s", err).WithHint("links must not lead out of the source")
+	case !st.Mode().IsRegular() || st.Size() > maxIgnore:
+		return nil, model.Invalid("%s is no file of at most %d KB", name, maxIgnore>>10)
+	}
+	return root.ReadFile(name)
 }
 
 // ImageName is what a build's image is called in the store of images.

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/rs/zerolog"
+	"golang.org/x/sys/unix"
 
 	"github.com/pandabox/pandabox/pkg/build"
 	"github.com/pandabox/pandabox/pkg/build/plan"
@@ -55,7 +57,10 @@ type site struct {
 	dir     string
 }
 
-func newSite(t *testing.T, change func(*build.Config)) *site {
+func newSite(t *testing.T, change func(*build.Config)) *site { return newSiteOn(t, 0, change) }
+
+// newSiteOn makes a site whose data is on a disk of its own, of so many bytes; 0 means the machine's.
+func newSiteOn(t *testing.T, disk int64, change func(*build.Config)) *site {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "pbb-")
 	if err != nil {
@@ -69,6 +74,17 @@ func newSite(t *testing.T, change func(*build.Config)) *site {
 			t.Error(err)
 		}
 	})
+	if disk > 0 {
+		data := filepath.Join(dir, "data")
+		if err := errors.Join(os.Mkdir(data, 0o711), unix.Mount("none", data, "tmpfs", 0, fmt.Sprintf("size=%d,mode=711", disk))); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := unix.Unmount(data, 0); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 	rt, err := runtime.New(t.Context(), runtime.Config{
 		DataDir: filepath.Join(dir, "data"), RunDir: filepath.Join(dir, "run"), ChildCommand: []string{os.Args[0], "containerd"},
 		Subnet: netip.MustParsePrefix("10.86.0.0/16"), Logger: zerolog.Nop(),

@@ -45,6 +45,9 @@ func New(ctx context.Context, c Config) (*Builder, error) {
 	if err := c.Host.KillBuilds(ctx); err != nil {
 		return nil, fmt.Errorf("ending the builds of an earlier daemon: %w", err)
 	}
+	if err := unmount(filepath.Join(c.DataDir, "build")); err != nil {
+		return nil, err
+	}
 	n, err := serveNetworks(ctx, c.networkSocket(), c.Host)
 	if err != nil {
 		return nil, err
@@ -80,8 +83,8 @@ func (b *Builder) Running() bool {
 
 var errClosed = errors.New("the builder is closed")
 
-// use returns BuildKit's client, starting it where it does not run, and what ends the use.
-func (b *Builder) use(ctx context.Context) (*client.Client, func(), error) {
+// use returns BuildKit, starting it where it does not run, and what ends the use.
+func (b *Builder) use(ctx context.Context) (*buildkit, func(), error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -91,7 +94,7 @@ func (b *Builder) use(ctx context.Context) (*client.Client, func(), error) {
 		b.idle.Stop()
 		b.idle = nil
 	}
-	if b.child != nil && !b.child.running() {
+	if b.child != nil && b.users == 0 && (!b.child.running() || b.child.engine.gone()) {
 		b.child.stop()
 		b.child = nil
 	}
@@ -106,7 +109,7 @@ func (b *Builder) use(ctx context.Context) (*client.Client, func(), error) {
 	}
 	b.users++
 	child := b.child
-	return child.client, sync.OnceFunc(func() { b.unuse(child) }), nil
+	return child, sync.OnceFunc(func() { b.unuse(child) }), nil
 }
 
 // unuse ends a use; after the last, BuildKit is stopped when nobody wants it for a while.
@@ -128,26 +131,52 @@ func (b *Builder) unuse(child *buildkit) {
 
 // Prune removes the build cache.
 func (b *Builder) Prune(ctx context.Context) error {
-	c, done, err := b.use(ctx)
+	child, done, err := b.use(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if err := c.Prune(ctx, nil, client.PruneAll); err != nil {
+	if err := child.client.Prune(ctx, nil, client.PruneAll); err != nil {
 		return fmt.Errorf("removing the build cache: %w", err)
 	}
 	return nil
 }
 
-// watchDisk ends a build when the disk has less than half of what builds leave free: the rest belongs to the apps.
-func (b *Builder) watchDisk(ctx context.Context, end context.CancelCauseFunc) {
-	tick := time.NewTicker(time.Second)
+// CacheSize returns how many bytes the build cache holds on the disk.
+func (b *Builder) CacheSize(ctx context.Context) (int64, error) {
+	child, done, err := b.use(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	all, err := child.client.DiskUsage(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("asking for the size of the build cache: %w", err)
+	}
+	var size int64
+	for _, u := range all {
+		size += u.Size
+	}
+	return size, nil
+}
+
+// diskTick is how often the disk is looked at during a build: a fast one fills it at a gigabyte a second.
+const diskTick = 100 * time.Millisecond
+
+// watch ends a build when the disk has less than half of what builds leave free, as the rest belongs to the apps, and
+// when containerd has ended under it.
+func (b *Builder) watch(ctx context.Context, child *buildkit, end context.CancelCauseFunc) {
+	tick := time.NewTicker(diskTick)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+		if child.engine.gone() {
+			end(interrupted())
+			return
 		}
 		var fs unix.Statfs_t
 		if err := unix.Statfs(b.cfg.DataDir, &fs); err != nil {
@@ -159,6 +188,11 @@ func (b *Builder) watchDisk(ctx context.Context, end context.CancelCauseFunc) {
 			return
 		}
 	}
+}
+
+// interrupted is the error of a build that ended by no fault of its own.
+func interrupted() *model.Error {
+	return model.Errorf(model.KindUnavailable, "the builder ended in the middle of the build").WithHint("deploy again")
 }
 
 // terminated tells whether an exit code is that of a process that was killed.

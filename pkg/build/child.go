@@ -19,6 +19,7 @@ import (
 	ctd "github.com/containerd/containerd/v2/client"
 	"github.com/moby/buildkit/cache/remotecache"
 	"github.com/moby/buildkit/client"
+	bkconfig "github.com/moby/buildkit/cmd/buildkitd/config"
 	"github.com/moby/buildkit/control"
 	"github.com/moby/buildkit/executor/containerdexecutor"
 	"github.com/moby/buildkit/executor/oci"
@@ -135,7 +136,9 @@ func newController(ctx context.Context, c childConfig) (*control.Controller, err
 	if err != nil {
 		return nil, fmt.Errorf("opening the build history: %w", err)
 	}
+	var none int64 // of BuildKit's own history: it keeps logs as they come, with secrets in them
 	return control.NewController(control.Opt{
+		HistoryConfig:  &bkconfig.HistoryConfig{MaxEntries: &none},
 		SessionManager: sessions, WorkerController: workers,
 		Frontends:                 map[string]frontend.Frontend{"dockerfile.v0": forwarder.NewGatewayForwarder(workers.Infos(), dockerfile.Build)},
 		ResolveCacheExporterFuncs: map[string]remotecache.ResolveCacheExporterFunc{},

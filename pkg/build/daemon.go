@@ -16,6 +16,9 @@ import (
 	"time"
 
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/util/grpcerrors"
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/codes"
 
 	"github.com/pandabox/pandabox/pkg/model"
 )
@@ -33,6 +36,8 @@ type buildkit struct {
 	cmd    *exec.Cmd
 	alive  io.Closer // its standard input
 	client *client.Client
+	root   string // of its state
+	engine engine // the containerd it works with
 	ended  chan struct{}
 	err    error // why it ended; read after ended is closed
 }
@@ -64,7 +69,7 @@ func startBuildkit(ctx context.Context, c Config, site Site) (_ *buildkit, err e
 	}
 	defer func() { _ = out.Close() }()
 	argv := append(c.ChildCommand[:len(c.ChildCommand):len(c.ChildCommand)], file)
-	b := &buildkit{cmd: exec.Command(argv[0], argv[1:]...), ended: make(chan struct{})}
+	b := &buildkit{cmd: exec.Command(argv[0], argv[1:]...), root: root, engine: engineAt(site.Containerd), ended: make(chan struct{})}
 	b.cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	b.cmd.Dir = "/"
 	b.cmd.Stdout, b.cmd.Stderr = out, out
@@ -141,6 +146,25 @@ func (b *buildkit) running() bool {
 	}
 }
 
+// lostTime is how long the end of a process is waited for after its connections broke.
+const lostTime = time.Second
+
+// lost tells whether an error comes of the child's end, or of containerd's.
+func (b *buildkit) lost(err error) bool {
+	if b.engine.gone() {
+		return true
+	}
+	if grpcerrors.Code(err) != codes.Unavailable {
+		return !b.running()
+	}
+	select {
+	case <-b.ended:
+		return true
+	case <-time.After(lostTime):
+		return false
+	}
+}
+
 // stop ends the child and waits for that.
 func (b *buildkit) stop() {
 	if b.client != nil {
@@ -154,7 +178,26 @@ func (b *buildkit) stop() {
 		_ = b.cmd.Process.Kill()
 		<-b.ended
 	}
+	_ = unmount(b.root) // what could not be taken off is tried again by the next
 }
+
+// engine tells one containerd from the next at the same socket.
+type engine struct {
+	socket string
+	inode  uint64
+	made   unix.Timespec
+}
+
+func engineAt(socket string) engine {
+	var st unix.Stat_t
+	if unix.Stat(socket, &st) != nil {
+		return engine{socket: socket}
+	}
+	return engine{socket: socket, inode: st.Ino, made: st.Ctim}
+}
+
+// gone tells whether containerd has ended, or another is in its place. Steps that ran meanwhile are lost.
+func (e engine) gone() bool { return engineAt(e.socket) != e }
 
 func (c Config) socket() string        { return filepath.Join(c.RunDir, "buildkit.sock") }
 func (c Config) networkSocket() string { return filepath.Join(c.RunDir, "buildnet.sock") }

@@ -4,9 +4,11 @@ package build
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +31,7 @@ const (
 type buildLog struct {
 	out    func(Line)
 	mask   *strings.Replacer
+	secret int // bytes of the longest secret
 	left   int64
 	steps  int
 	cached int
@@ -46,15 +49,23 @@ type step struct {
 }
 
 func newLog(r Request, most int64) *buildLog {
-	var pairs []string
+	l := &buildLog{out: r.Log, left: most, seen: map[digest.Digest]*step{}}
+	var secrets []string
 	for _, v := range r.Secrets {
 		for _, row := range bytes.Split(v, []byte("\n")) {
 			if s := strings.TrimSpace(string(row)); len(s) >= minSecret {
-				pairs = append(pairs, s, masked)
+				secrets = append(secrets, s)
+				l.secret = max(l.secret, len(s))
 			}
 		}
 	}
-	l := &buildLog{out: r.Log, mask: strings.NewReplacer(pairs...), left: most, seen: map[digest.Digest]*step{}}
+	// Longer ones first: one may begin like another.
+	slices.SortFunc(secrets, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b)) })
+	var pairs []string
+	for _, s := range secrets {
+		pairs = append(pairs, s, masked)
+	}
+	l.mask = strings.NewReplacer(pairs...)
 	if l.out == nil {
 		l.out = func(Line) {}
 	}
@@ -136,9 +147,12 @@ func (l *buildLog) printed(st *step, data []byte) {
 		case i >= 0:
 			l.line(st, string(bytes.TrimRight(st.partial[:i], "\r")))
 			st.partial = st.partial[i+1:]
-		case len(st.partial) > maxLine:
-			l.line(st, string(st.partial[:maxLine]))
-			st.partial = st.partial[maxLine:]
+		case len(st.partial) > maxLine+l.secret:
+			// No secret may be cut in two: those that are whole are masked, the beginning of one stays for the next line.
+			text := l.mask.Replace(string(st.partial))
+			cut := min(maxLine, max(len(text)-l.secret, 1))
+			l.line(st, text[:cut])
+			st.partial = []byte(text[cut:])
 		default:
 			return
 		}
