@@ -56,11 +56,11 @@ type bundles struct {
 	code *string
 }
 
-func (b bundles) Import(_ context.Context, r io.Reader) (model.Bundle, error) {
+func (b bundles) Import(ctx context.Context, r io.Reader) (model.Bundle, error) {
 	for t := tar.NewReader(r); ; {
 		h, err := t.Next()
 		if err != nil {
-			return b.Bundle(nil, "")
+			return b.Bundle(ctx, "")
 		}
 		if strings.HasSuffix(h.Name, ".js") || strings.HasSuffix(h.Name, ".mjs") {
 			text, err := io.ReadAll(t)
