@@ -28,6 +28,9 @@ type Builder struct {
 	cfg      Config
 	queue    *queue
 	networks *networks
+	life     context.Context // ends with Close
+	end      context.CancelFunc
+	retiring sync.WaitGroup
 
 	mu     sync.Mutex // guards what follows
 	child  *buildkit  // nil while BuildKit is stopped
@@ -52,7 +55,9 @@ func New(ctx context.Context, c Config) (*Builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Builder{cfg: c, queue: newQueue(1), networks: n}, nil
+	b := &Builder{cfg: c, queue: newQueue(1), networks: n}
+	b.life, b.end = context.WithCancel(context.WithoutCancel(ctx))
+	return b, nil
 }
 
 // Close ends the builds under way and BuildKit.
@@ -65,6 +70,8 @@ func (b *Builder) Close(ctx context.Context) error {
 	child := b.child
 	b.child = nil
 	b.mu.Unlock()
+	b.end()
+	b.retiring.Wait()
 	var err error
 	if child != nil {
 		child.stop()
@@ -119,14 +126,35 @@ func (b *Builder) unuse(child *buildkit) {
 	if b.users--; b.users > 0 || b.child != child || b.closed {
 		return
 	}
-	b.idle = time.AfterFunc(b.cfg.Idle, func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if b.users == 0 && b.child == child && !b.closed {
-			b.child = nil
-			child.stop()
-		}
-	})
+	b.idle = time.AfterFunc(b.cfg.Idle, func() { b.retire(child) })
+}
+
+// retireTime bounds bringing the cache to its budget before BuildKit is stopped.
+const retireTime = time.Minute
+
+// retire stops BuildKit, unless somebody uses it again. BuildKit tidies up once a minute at most, and may not have done
+// so since the last build.
+func (b *Builder) retire(child *buildkit) {
+	b.mu.Lock()
+	if b.users > 0 || b.child != child || b.closed {
+		b.mu.Unlock()
+		return
+	}
+	b.users++
+	b.retiring.Add(1)
+	b.mu.Unlock()
+	defer b.retiring.Done()
+	ctx, cancel := context.WithTimeout(b.life, retireTime)
+	defer cancel()
+	if err := child.client.Prune(ctx, nil, client.PruneAll, client.WithKeepOpt(0, 0, b.cfg.CacheMax, b.cfg.FreeMin)); err != nil {
+		b.cfg.Logger.Warn().Err(err).Msg("the build cache could not be brought to its budget")
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.users--; b.users == 0 && b.child == child && !b.closed {
+		b.child = nil
+		child.stop()
+	}
 }
 
 // Prune removes the build cache.
@@ -142,7 +170,7 @@ func (b *Builder) Prune(ctx context.Context) error {
 	return nil
 }
 
-// CacheSize returns how many bytes the build cache holds on the disk.
+// CacheSize returns how many bytes the build cache holds on the disk, but for the layers of images that are kept anyway.
 func (b *Builder) CacheSize(ctx context.Context) (int64, error) {
 	child, done, err := b.use(ctx)
 	if err != nil {
@@ -155,7 +183,9 @@ func (b *Builder) CacheSize(ctx context.Context) (int64, error) {
 	}
 	var size int64
 	for _, u := range all {
-		size += u.Size
+		if !u.Shared {
+			size += u.Size
+		}
 	}
 	return size, nil
 }

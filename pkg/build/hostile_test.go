@@ -442,7 +442,7 @@ func TestCacheBudget(t *testing.T) {
 	const budget = 100 << 20
 	s := newSite(t, func(c *build.Config) { c.CacheMax = budget; c.FreeMin = 1; c.Idle = time.Millisecond })
 	for i := range 6 {
-		s.printed(t, "b"+strconv.Itoa(i), tools+fmt.Sprintf("RUN head -c 40000000 /dev/urandom >/big; echo %d\n", i))
+		s.printed(t, "b"+strconv.Itoa(i), tools+fmt.Sprintf("RUN head -c 40000000 /dev/urandom >/big; echo %d >/small\nFROM base\nCOPY --from=0 /small /\n", i))
 		for end := time.Now().Add(20 * time.Second); s.builder.Running(); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatal("BuildKit is not stopped when idle")
