@@ -131,10 +131,10 @@ func (v *buildView) failed(o *output, d api.Deploy) {
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	step := v.newest
+	step, named := v.newest, ""
 	for name, s := range v.steps {
-		if name != "" && s.head != "" && strings.HasSuffix(d.Error.What, ": "+s.head) {
-			step = name
+		if name != "" && len(s.head) > len(named) && strings.Contains(d.Error.Error(), ": "+s.head) {
+			step, named = name, s.head
 		}
 	}
 	if s := v.steps[step]; s != nil {
