@@ -12,12 +12,13 @@ import (
 	"github.com/pandabox/pandabox/pkg/model"
 )
 
-type oneBuild struct {
+// OneBuild names a build of a workload.
+type OneBuild struct {
 	InEnv
 	ID string `path:"id" maxLength:"100" doc:"the build's id, or newest"`
 }
 
-func (o oneBuild) id() string {
+func (o OneBuild) id() string {
 	if o.ID == "newest" {
 		return ""
 	}
@@ -26,7 +27,7 @@ func (o oneBuild) id() string {
 
 // BuildLogInput chooses the lines of a build's log.
 type BuildLogInput struct {
-	oneBuild
+	OneBuild
 	Skip   int  `query:"skip" minimum:"0" doc:"not the first so many lines"`
 	Follow bool `query:"follow" doc:"go on until the build is over"`
 }
@@ -57,11 +58,11 @@ func (a *API) registerBuilds() {
 			return answer(listOf(l, func(b model.Build) api.Build { return b }), err)
 		})
 	handle(a, needs(identity.AppRead), op{id: "getBuild", method: http.MethodGet, path: path + "/{id}", tag: tag, summary: "Show a build"},
-		func(ctx context.Context, c caller, in *oneBuild) (*body[api.Build], error) {
+		func(ctx context.Context, c caller, in *OneBuild) (*body[api.Build], error) {
 			return answer(a.control.Builds.Get(ctx, c.Actor, in.ref(), in.id()))
 		})
 	handle(a, needs(identity.DeployCreate), op{id: "cancelBuild", method: http.MethodPost, path: path + "/{id}/cancel", tag: tag, summary: "Give a build and its deploy up", status: http.StatusAccepted},
-		func(ctx context.Context, c caller, in *oneBuild) (*body[api.Build], error) {
+		func(ctx context.Context, c caller, in *OneBuild) (*body[api.Build], error) {
 			return answer(a.control.Builds.Cancel(ctx, c.Actor, in.ref(), in.id()))
 		})
 	stream(a, needs(identity.LogRead), op{
