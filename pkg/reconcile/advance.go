@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -38,7 +39,13 @@ func (p *planner) advance() {
 func (p *planner) fetched() bool {
 	r, img := p.dw.Want, p.mem.images[p.dw.Want.ID]
 	if p.resolved(r) {
+		if how := p.mem.made[r.ID]; how != "" && p.dw.Deploy.State == model.DeployBuilding {
+			p.detail(how)
+		}
 		return true
+	}
+	if p.toBuild(r) {
+		return p.built(r, img)
 	}
 	if r.Image.Digest == "" || p.mem.pull.seen {
 		p.enter(model.DeployPulling, p.mem.pull.detail)
@@ -55,6 +62,27 @@ func (p *planner) fetched() bool {
 	}
 	p.imageReady(r)
 	return false
+}
+
+// built has the wanted release built.
+func (p *planner) built(r *model.Release, img failure) bool {
+	p.enter(model.DeployBuilding, p.mem.pull.detail)
+	p.percent(p.mem.pull.percent)
+	if img.err != nil && (atFault(img.err) || img.count >= errorsToFail) {
+		p.fail(p.buildProblem(img.err))
+		return false
+	}
+	p.imageReady(r)
+	return false
+}
+
+// atFault tells whether a build failed because of what is built, so that it would fail again.
+func atFault(err error) bool {
+	var e *model.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	return e.Kind != model.KindUnavailable && e.Kind != model.KindCanceled && e.Kind != model.KindInternal
 }
 
 // released tells whether the release process of the wanted release, if it has one, has done its work.
@@ -238,7 +266,7 @@ func (p *planner) detail(text string) {
 // percent says how far the phase under way has come.
 func (p *planner) percent(percent int) {
 	phases := p.dw.Deploy.Phases
-	if n := len(phases); n > 0 && phases[n-1].State == model.DeployPulling && (phases[n-1].Percent != percent || phases[n-1].Detail != p.mem.pull.detail) {
+	if n := len(phases); n > 0 && (phases[n-1].State == model.DeployPulling || phases[n-1].State == model.DeployBuilding) && p.mem.pull.seen && (phases[n-1].Percent != percent || phases[n-1].Detail != p.mem.pull.detail) {
 		d := p.change()
 		d.Phases[n-1].Percent, d.Phases[n-1].Detail = percent, p.mem.pull.detail
 	}

@@ -16,9 +16,10 @@ type Config struct {
 	Router  Router
 	Environ Environ
 
-	Prober Prober          // default: NetProber
-	Clock  Clock           // default: the system's
-	Logger *zerolog.Logger // default: none
+	Builder Builder         // nil: what has to be built fails
+	Prober  Prober          // default: NetProber
+	Clock   Clock           // default: the system's
+	Logger  *zerolog.Logger // default: none
 
 	// LastLogLine returns the last line a container wrote, "" when there is none. It is used to say why a deploy
 	// failed. Optional.

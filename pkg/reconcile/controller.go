@@ -204,7 +204,7 @@ func (c *Controller) begin(whole context.Context, w *workload, o op) {
 	switch o.kind {
 	case opStart, opRelease:
 		c.touched[o.name] = busy
-	case opPull:
+	case opPull, opBuild:
 		w.mem.pull = progress{}
 	}
 	dw := w.dw
@@ -220,7 +220,7 @@ func (c *Controller) begin(whole context.Context, w *workload, o op) {
 	})
 }
 
-// progress folds in how far a pull has come: at most twice a second.
+// progress folds in how far a pull or build has come: at most twice a second.
 func (c *Controller) progress(w *workload, percent int, detail string) {
 	if now := c.clock.Now(); !w.mem.pull.seen || now.Sub(w.mem.pull.at) >= 500*time.Millisecond {
 		w.mem.pull = progress{seen: true, percent: min(max(percent, 0), 100), detail: detail, at: now}
@@ -234,7 +234,7 @@ func (c *Controller) finished(w *workload, r *running, res result) {
 	delete(w.ops, r.op.key())
 	delete(w.mem.running, r.op.key())
 	c.touch(w)
-	if r.op.kind != opPull && r.op.kind != opLine && r.op.kind != opForget {
+	if r.op.kind.ofContainer() {
 		c.touched[name] = c.seq.Add(1)
 	}
 	if res.err != nil {
@@ -245,7 +245,12 @@ func (c *Controller) finished(w *workload, r *running, res result) {
 	case opPull:
 		w.mem.images[name] = failure{done: true}
 		w.mem.pull = progress{}
-		c.resolved(w, name, res.image)
+		c.resolved(w, name, model.Built{Image: res.image})
+	case opBuild:
+		w.mem.images[name], w.mem.made[name] = failure{done: true}, res.built.Detail
+		delete(w.mem.lost, name)
+		w.mem.pull = progress{}
+		c.resolved(w, name, res.built)
 	case opStart:
 		w.mem.started(name, nil, now)
 		w.seen[name] = res.container
@@ -273,9 +278,14 @@ func (c *Controller) failed(w *workload, r *running, err error, now time.Time) {
 	}
 	c.log.Warn().Err(err).Str("workload", w.id).Str("app", w.dw.App.Name).Msg("an operation failed")
 	switch name := r.op.name; r.op.kind {
-	case opPull:
-		w.mem.images[name] = w.mem.images[name].after(err, now)
+	case opPull, opBuild:
 		w.mem.pull = progress{}
+		if r.op.kind == opPull && r.op.release.Build != nil && model.KindOf(err) == model.KindNotFound {
+			w.mem.lost[name] = true // as after a restore from a backup, which holds no images
+			delete(w.mem.images, name)
+			return
+		}
+		w.mem.images[name] = w.mem.images[name].after(err, now)
 	case opStart, opRelease:
 		w.mem.started(name, err, now)
 		if !r.op.release.Hosted() && model.KindOf(err) == model.KindNotFound {
@@ -288,17 +298,22 @@ func (c *Controller) failed(w *workload, r *running, err error, now time.Time) {
 	}
 }
 
-// resolved fills in what a release's image turned out to be.
-func (c *Controller) resolved(w *workload, releaseID string, image model.Image) {
+// resolved fills in what a release's image or site turned out to be.
+func (c *Controller) resolved(w *workload, releaseID string, is model.Built) {
 	var known bool
 	fill := func(r *model.Release) *model.Release {
 		if r == nil || r.ID != releaseID {
 			return r
 		}
-		known = r.Image.Digest != "" && (r.Image.Config != nil || image.Config == nil)
-		is := *r
-		is.Image.Digest, is.Image.Config = image.Digest, image.Config
-		return &is
+		next := *r
+		if is.Static != nil {
+			known = r.Static != nil && r.Static.Digest == is.Static.Digest
+			next.Static = is.Static
+			return &next
+		}
+		known = r.Image.Digest != "" && (r.Image.Config != nil || is.Image.Config == nil)
+		next.Image.Digest, next.Image.Config = is.Image.Digest, is.Image.Config
+		return &next
 	}
 	same := w.dw.Want == w.dw.Good
 	w.dw.Want = fill(w.dw.Want)
@@ -307,9 +322,14 @@ func (c *Controller) resolved(w *workload, releaseID string, image model.Image) 
 	} else {
 		w.dw.Good = fill(w.dw.Good)
 	}
-	if !known {
-		c.save(w, &model.WorkloadUpdate{WorkloadID: w.id, ReleaseID: releaseID, Image: &image}, c.clock.Now())
+	if known {
+		return
 	}
+	u := model.WorkloadUpdate{WorkloadID: w.id, ReleaseID: releaseID, Static: is.Static}
+	if is.Static == nil {
+		u.Image = &is.Image
+	}
+	c.save(w, &u, c.clock.Now())
 }
 
 // tell writes the log lines that a person looking at the box wants: how deploys went.

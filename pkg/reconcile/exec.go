@@ -28,6 +28,7 @@ const (
 type result struct {
 	err       error
 	image     model.Image     // opPull
+	built     model.Built     // opBuild
 	container model.Container // opStart, opRelease
 	line      string          // opLine
 }
@@ -46,6 +47,8 @@ func (c *Controller) execute(ctx context.Context, r *running, dw *model.DesiredW
 	switch o := r.op; o.kind {
 	case opPull:
 		return c.pull(ctx, o, progress)
+	case opBuild:
+		return c.build(ctx, o, progress)
 	case opStart:
 		return c.start(ctx, o, dw)
 	case opRelease:
@@ -84,6 +87,21 @@ func (c *Controller) pull(ctx context.Context, o op, progress func(int, string))
 		return result{err: fmt.Errorf("fetching %s: %w", imageName(o.release), err)}
 	}
 	return result{image: image}
+}
+
+// build takes as long as it takes: the builder has a queue, and a deadline for each build.
+func (c *Controller) build(ctx context.Context, o op, progress func(int, string)) result {
+	if c.cfg.Builder == nil {
+		return result{err: model.Errorf(model.KindInvalid, "this box does not build").WithHint("deploy an image")}
+	}
+	built, err := c.cfg.Builder.Build(ctx, o.release.ID, progress)
+	if err == nil && built.Image.Digest == "" && (built.Static == nil || built.Static.Digest == "") {
+		err = errors.New("what was built has no digest")
+	}
+	if err != nil {
+		return result{err: fmt.Errorf("building v%d: %w", o.release.Number, err)}
+	}
+	return result{built: built}
 }
 
 func (c *Controller) start(ctx context.Context, o op, dw *model.DesiredWorkload) result {

@@ -12,6 +12,7 @@ type problem struct {
 	why  string
 	hint string     // "" for the log
 	kind model.Kind // of a deploy with nothing to go back to; default unavailable
+	log  string     // the command that shows more; "" for the release's own log
 }
 
 // explain says what happened to a deploy, and what serves now.
@@ -27,6 +28,9 @@ func (p *planner) explain(why problem) *model.Error {
 	log := "pandabox logs " + p.flags()
 	if p.dw.Want != nil {
 		log += fmt.Sprintf(" --release v%d", p.dw.Want.Number)
+	}
+	if why.log != "" {
+		log = why.log
 	}
 	if why.hint == "" {
 		return e.WithHint("read its log: %s", log)
@@ -131,6 +135,10 @@ func startProblem(process string, err error) problem {
 // functionProblem is why a function's code could not be made ready; the message is the code's own where it threw.
 func functionProblem(err error) problem {
 	return problem{what: "could not be started", why: reason(err), hint: hintOf(err), kind: kindOf(err)}
+}
+
+func (p *planner) buildProblem(err error) problem {
+	return problem{what: "could not be built", why: reason(err), hint: hintOf(err), kind: kindOf(err), log: "pandabox builds log " + p.flags()}
 }
 
 func imageProblem(err error) problem {

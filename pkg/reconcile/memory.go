@@ -31,7 +31,9 @@ type memory struct {
 	graces  map[string]time.Duration // by container: from SIGTERM to SIGKILL, where it is not the default
 	lines   map[string]string        // by container: its last log line, read because a deploy is about to fail
 	running map[string]op            // operations under way, by key
-	pull    progress                 // of the pull under way
+	pull    progress                 // of the pull or build under way
+	lost    map[string]bool          // by release id: built once, and not on the box any more
+	made    map[string]string        // by release id: how it was built, for people
 	forgot  bool                     // volumes and logs of a deleted workload are gone
 
 	unsure   uint64    // sequence number a listing has to have for the containers seen to be all there are; 0: they are
@@ -92,7 +94,7 @@ type failure struct {
 	done  bool      // it succeeded
 }
 
-// progress is how far a pull has come.
+// progress is how far a pull or a build has come.
 type progress struct {
 	seen    bool
 	percent int
@@ -104,6 +106,7 @@ func newMemory() *memory {
 	return &memory{
 		health: map[string]health{}, crashes: map[string]crash{}, images: map[string]failure{}, stops: map[string]failure{},
 		graces: map[string]time.Duration{}, lines: map[string]string{}, running: map[string]op{}, durable: true,
+		lost: map[string]bool{}, made: map[string]string{},
 	}
 }
 

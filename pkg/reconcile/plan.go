@@ -158,7 +158,10 @@ func (p *planner) start() {
 // resolved tells whether a release's image is known and was not found missing. Whether it is really there shows when a
 // container is started. A function has none, nor has a site, whose files have to be there.
 func (p *planner) resolved(r *model.Release) bool {
-	if r.Function != nil || r.Static != nil && r.Static.Digest != "" {
+	if p.toBuild(r) {
+		return false
+	}
+	if r.Hosted() {
 		return true
 	}
 	img, asked := p.mem.images[r.ID]
@@ -168,12 +171,20 @@ func (p *planner) resolved(r *model.Release) bool {
 	return img.done || r.Image.Config != nil
 }
 
+// toBuild tells whether what a release runs has to be built before it can run: it never was, or it is gone from the box.
+func (p *planner) toBuild(r *model.Release) bool {
+	return !r.Built() || r.Build != nil && p.mem.lost[r.ID]
+}
+
 // imageReady tells whether containers of a release can be started, and asks for its image where it is missing.
 func (p *planner) imageReady(r *model.Release) bool {
 	if p.resolved(r) {
 		return true
 	}
 	o := op{kind: opPull, name: r.ID, release: r}
+	if p.toBuild(r) {
+		o.kind = opBuild
+	}
 	if _, under := p.mem.running[o.key()]; under || !p.later(p.mem.images[r.ID].next) {
 		p.do(o)
 	}

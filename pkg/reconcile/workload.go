@@ -71,12 +71,12 @@ type watch struct {
 
 // intent tells whether an update changes more than status.
 func intent(u *model.WorkloadUpdate) bool {
-	return u != nil && (u.Deploy != nil || u.Good != nil || u.RollBackTo != nil || u.Settled != "" || u.Removed || u.Image != nil)
+	return u != nil && (u.Deploy != nil || u.Good != nil || u.RollBackTo != nil || u.Settled != "" || u.Removed || u.Image != nil || u.Static != nil)
 }
 
 // urgent tells whether something waits for the update to be stored; a new phase of a deploy and status do not.
 func urgent(u *model.WorkloadUpdate) bool {
-	return u.Good != nil || u.RollBackTo != nil || u.Settled != "" || u.Removed || u.Image != nil
+	return u.Good != nil || u.RollBackTo != nil || u.Settled != "" || u.Removed || u.Image != nil || u.Static != nil
 }
 
 // merge returns both updates in one; what b says counts.
@@ -93,6 +93,9 @@ func merge(a, b *model.WorkloadUpdate) *model.WorkloadUpdate {
 	}
 	if b.Image != nil {
 		m.ReleaseID, m.Image = b.ReleaseID, b.Image
+	}
+	if b.Static != nil {
+		m.ReleaseID, m.Static = b.ReleaseID, b.Static
 	}
 	if b.Deploy != nil {
 		m.Deploy = b.Deploy

@@ -65,9 +65,9 @@ func (tx *Tx) applyRemoved(w model.Workload) error {
 	return tx.Emit(model.Event{Kind: "app", OrgID: w.OrgID, WorkloadID: w.ID, State: "removed", Detail: a.Name + " in " + e.Name})
 }
 
-// applyImage fills in what a release's image is, once.
+// applyImage fills in what a release's image or site is, once.
 func (tx *Tx) applyImage(w model.Workload, u model.WorkloadUpdate) error {
-	if u.ReleaseID == "" || u.Image == nil {
+	if u.ReleaseID == "" || u.Image == nil && u.Static == nil {
 		return nil
 	}
 	r, err := tx.Release(u.ReleaseID)
@@ -76,10 +76,19 @@ func (tx *Tx) applyImage(w model.Workload, u model.WorkloadUpdate) error {
 	} else if err != nil {
 		return err
 	}
-	if r.Image.Digest == "" {
+	if u.Static != nil {
+		if r.Static == nil {
+			return nil
+		}
+		site := *r.Static
+		site.Digest, site.Files, site.Bytes = u.Static.Digest, u.Static.Files, u.Static.Bytes
+		r.Static = &site
+		return tx.PutRelease(r)
+	}
+	if r.Image.Digest == "" || r.Build != nil { // what is built anew may differ
 		r.Image.Digest = u.Image.Digest
 	}
-	if r.Image.Config == nil && r.Image.Digest == u.Image.Digest {
+	if (r.Image.Config == nil || r.Build != nil) && r.Image.Digest == u.Image.Digest {
 		r.Image.Config = u.Image.Config
 	}
 	return tx.PutRelease(r)
