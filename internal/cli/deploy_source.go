@@ -53,6 +53,9 @@ func (sh *shell) planSource(tree *pack.Tree, kind model.AppKind, s manifest.Buil
 	return &sourceFolder{tree, p, spec}, nil
 }
 
+// drawPause is the least time between two drawings of how far an upload is.
+const drawPause = 50 * time.Millisecond
+
 // warn says what of the folder is not as it looks.
 func (s *sourceFolder) warn(o *output) {
 	const shown = 5
@@ -72,7 +75,13 @@ func (sh *shell) uploadSource(ctx context.Context, c *client.Client, t *pack.Tre
 	began := time.Now()
 	total := count(len(t.Files), "file") + ", " + size(t.Bytes)
 	p.step("upload", total, began)
+	var drawn time.Time
 	packing := startPacking(ctx, t, func(s pack.Summary) {
+		now := time.Now()
+		if now.Sub(drawn) < drawPause {
+			return
+		}
+		drawn = now
 		p.step("upload", bar(s.Bytes, t.Bytes), began)
 		p.note(fmt.Sprintf("%d of %s, %s of %s", s.Files, count(len(t.Files), "file"), size(s.Bytes), size(t.Bytes)))
 	})

@@ -37,49 +37,64 @@ func Pack(ctx context.Context, dir string, w io.Writer, progress func(Summary)) 
 	return t.Pack(ctx, w, progress)
 }
 
-// add writes one file.
-func add(t *tar.Writer, dir, name string) (int64, error) {
+// add writes one file and tells read of each part of it. An error of read ends it.
+func add(t *tar.Writer, dir, name string, read func(n int) error) error {
 	if err := checkName(name); err != nil {
-		return 0, err
+		return err
 	}
 	at := filepath.Join(dir, filepath.FromSlash(name))
 	st, err := os.Lstat(at)
 	if err != nil {
-		return 0, fmt.Errorf("packing %s: %w", name, err)
+		return fmt.Errorf("packing %s: %w", name, err)
 	}
 	h := &tar.Header{Name: name, Mode: 0o644, Format: tar.FormatPAX}
 	switch mode := st.Mode(); {
 	case mode&fs.ModeSymlink != 0:
 		h.Typeflag = tar.TypeSymlink
 		if h.Linkname, err = os.Readlink(at); err != nil {
-			return 0, fmt.Errorf("packing %s: %w", name, err)
+			return fmt.Errorf("packing %s: %w", name, err)
 		}
 		if err := t.WriteHeader(h); err != nil {
-			return 0, fmt.Errorf("packing %s: %w", name, err)
+			return fmt.Errorf("packing %s: %w", name, err)
 		}
-		return 0, nil
+		return nil
 	case !mode.IsRegular():
-		return 0, odd(name)
+		return odd(name)
 	case mode&0o111 != 0:
 		h.Mode = 0o755
 	}
 	f, err := os.Open(at)
 	if err != nil {
-		return 0, fmt.Errorf("packing %s: %w", name, err)
+		return fmt.Errorf("packing %s: %w", name, err)
 	}
 	defer func() { _ = f.Close() }()
 	if st, err = f.Stat(); err != nil {
-		return 0, fmt.Errorf("packing %s: %w", name, err)
+		return fmt.Errorf("packing %s: %w", name, err)
 	}
 	h.Typeflag, h.Size = tar.TypeReg, st.Size()
 	if err := t.WriteHeader(h); err != nil {
-		return 0, fmt.Errorf("packing %s: %w", name, err)
+		return fmt.Errorf("packing %s: %w", name, err)
 	}
-	n, err := io.CopyN(t, f, h.Size)
-	if err != nil {
-		return n, model.Conflict("%s changed while it was packed", name).Wrap(err).WithHint("deploy again")
+	return content(t, f, name, h.Size, read)
+}
+
+// content writes size bytes of a file.
+func content(w io.Writer, f io.Reader, name string, size int64, read func(n int) error) error {
+	b := make([]byte, min(size, 128<<10))
+	for size > 0 {
+		n, err := io.ReadFull(f, b[:min(size, int64(len(b)))])
+		if err != nil {
+			return model.Conflict("%s changed while it was packed", name).Wrap(err).WithHint("deploy again")
+		}
+		if _, err := w.Write(b[:n]); err != nil {
+			return fmt.Errorf("packing %s: %w", name, err)
+		}
+		if err := read(n); err != nil {
+			return err
+		}
+		size -= int64(n)
 	}
-	return n, nil
+	return nil
 }
 
 // lfsPointer is how the stand-in of a file begins that Git LFS keeps elsewhere.

@@ -76,7 +76,7 @@ func Look(ctx context.Context, dir string) (*Tree, error) {
 }
 
 // Pack writes the tree as a compressed tar archive. The same files give the same bytes: times and owners are left out.
-// progress may be nil; it is told how many files and bytes are written so far.
+// progress may be nil; it is told, often, how many files and bytes are written so far.
 func (t *Tree) Pack(ctx context.Context, w io.Writer, progress func(Summary)) (Summary, error) {
 	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(2))
 	if err != nil {
@@ -85,19 +85,21 @@ func (t *Tree) Pack(ctx context.Context, w io.Writer, progress func(Summary)) (S
 	a := tar.NewWriter(z)
 	var s Summary
 	for _, name := range t.Files {
-		if err := ctx.Err(); err != nil {
-			return s, err
+		read := func(n int) error {
+			if s.Bytes += int64(n); s.Bytes > MaxBytes {
+				return tooMuch(t.Dir, t.Files, fmt.Sprintf("more than %d GB", MaxBytes>>30))
+			}
+			if progress != nil {
+				progress(s)
+			}
+			return ctx.Err()
 		}
-		n, err := add(a, t.Dir, name)
-		if err != nil {
+		if err := add(a, t.Dir, name, read); err != nil {
 			return s, err
 		}
 		s.Files++
-		if s.Bytes += n; s.Bytes > MaxBytes {
-			return s, tooMuch(t.Dir, t.Files, fmt.Sprintf("more than %d GB", MaxBytes>>30))
-		}
-		if progress != nil {
-			progress(s)
+		if err := read(0); err != nil {
+			return s, err
 		}
 	}
 	if err := errors.Join(a.Close(), z.Close()); err != nil {
