@@ -45,6 +45,12 @@ func rows() []row {
 		{name: "gc-stall", measure: gcStall, bar: 10, better: lower, unit: millis},
 		{name: "scheduler-10k-cpu", measure: schedulerCPU, bar: 1, better: lower, unit: percent},
 		{name: "scheduler-10k-late", measure: schedulerLate, bar: 250, better: lower, unit: millis},
+		{name: "rebuild-same", measure: rebuildSame, bar: 2, better: lower, unit: second},
+		{name: "rebuild-line-go", measure: rebuildLineGo, bar: 1.1, better: lower},
+		{name: "rebuild-line-node", measure: rebuildLineNode, bar: 1.1, better: lower},
+		{name: "build-neighbour", measure: buildNeighbour, bar: 1.5, better: lower},
+		{name: "build-cancel", measure: buildCancel, bar: 2, better: lower, unit: second},
+		{name: "builder-idle", measure: builderIdle, bar: 0, better: lower, unit: mebi},
 	}
 }
 

@@ -182,6 +182,28 @@ func node(ctx context.Context, cache string) (Debian, error) {
 // NpmPackages are those that builds on the base node can fetch. The first is small and needs no other.
 func NpmPackages() []string { return []string{"picocolors@1.1.1", "pnpm@" + pnpmVersion} }
 
+// NpmLock is the package-lock.json of a package shop 1.0.0 that depends on the first of NpmPackages.
+const NpmLock = `{
+  "name": "shop",
+  "version": "1.0.0",
+  "lockfileVersion": 3,
+  "requires": true,
+  "packages": {
+    "": {
+      "name": "shop",
+      "version": "1.0.0",
+      "dependencies": {"picocolors": "1.1.1"}
+    },
+    "node_modules/picocolors": {
+      "version": "1.1.1",
+      "resolved": "https://registry.npmjs.org/picocolors/-/picocolors-1.1.1.tgz",
+      "integrity": "sha512-xceH2snhtb5M9liqDsmEw56le376mTZkEX/jEb/RxNFyegNul7eNslCXP9FDj/Lcu0X8KEyMceP2ntpaHrDEVA==",
+      "license": "ISC"
+    }
+  }
+}
+`
+
 // npmCache returns a folder with npm's cache of NpmPackages.
 func npmCache(ctx context.Context, cache string) (string, error) {
 	sum := sha256.Sum256([]byte(strings.Join(NpmPackages(), " ")))
