@@ -35,6 +35,12 @@ type console struct {
 // onConsole runs the program on a terminal of 100 columns and 30 rows, logged in to w.
 func onConsole(t *testing.T, w *world, env []string, args ...string) *console {
 	t.Helper()
+	return onConsoleIn(t, w, t.TempDir(), env, args...)
+}
+
+// onConsoleIn is onConsole in a folder.
+func onConsoleIn(t *testing.T, w *world, folder string, env []string, args ...string) *console {
+	t.Helper()
 	ptmx, tty := openPTY(t)
 	dir := t.TempDir()
 	ca := dir + "/ca.pem"
@@ -47,7 +53,7 @@ func onConsole(t *testing.T, w *world, env []string, args ...string) *console {
 	}
 	c := &console{t: t, ptmx: ptmx, more: make(chan struct{}, 1), cmd: exec.Command(self, args...)}
 	c.cmd.Env = append([]string{"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "TERM=xterm", "PANDABOX_SOCKET=" + dir + "/none", "PANDABOX_BOX=" + w.url, "PANDABOX_TOKEN=" + w.token, "PANDABOX_CA_FILE=" + ca}, env...)
-	c.cmd.Dir = dir
+	c.cmd.Dir = folder
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = tty, tty, tty
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := c.cmd.Start(); err != nil {

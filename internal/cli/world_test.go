@@ -103,7 +103,7 @@ func newWorld(dir string) (w *world, err error) {
 	server.StartTLS()
 	closers = append(closers, server.Close, func() { _ = api.Shutdown(context.WithoutCancel(ctx)) })
 	controller, err := reconcile.New(reconcile.Config{
-		State: s, Runtime: worldRuntime{w.fake, functions.host}, Images: w.fake, Router: noRouter{}, Environ: w.control, Prober: scriptProber{w.fake},
+		State: s, Runtime: worldRuntime{w.fake, functions.host}, Images: w.fake, Router: noRouter{}, Environ: w.control, Builder: w.control.Builds, Prober: scriptProber{w.fake},
 		LastLogLine: func(context.Context, string) string { return "PORT is not set" },
 	})
 	if err != nil {
