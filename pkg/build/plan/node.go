@@ -48,11 +48,15 @@ func nodePlan(p *project) (*Plan, error) {
 		[2]string{"package.json engines.node", j.Engines["node"]})
 	m, whyManager := p.packageManager(&j)
 	reasons := []string{why, whyManager}
+	settings := "" // says where packages come from
+	if p.has(".npmrc") {
+		settings = ".npmrc "
+	}
 	lines := []string{
 		"FROM node:" + v + "-bookworm-slim AS build",
 		"WORKDIR /app",
 		when(m.setup != "", m.setup),
-		"COPY package.json " + glob(m.lock) + "./",
+		"COPY package.json " + settings + glob(m.lock) + "./",
 		"RUN --mount=type=cache,target=" + m.cache + " " + m.install,
 		"COPY . .",
 	}

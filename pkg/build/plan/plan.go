@@ -5,6 +5,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -61,7 +62,8 @@ func paths() []goldenPath {
 	}
 }
 
-// Detect returns the plan of a folder. One that nothing is known of is refused with the list of what was looked for.
+// Detect returns the plan of a folder. One that nothing is known of is refused with the list of what was looked for. Links
+// are followed: of a folder that came from outside, dir must be the file system of an os.Root.
 func Detect(dir fs.FS, o Options) (*Plan, error) {
 	p := &project{dir: dir, opt: o}
 	plan, err := p.detect()
@@ -113,6 +115,9 @@ func (p *project) ownDockerfile() (*Plan, error) {
 	for _, name := range names {
 		if p.has(name) {
 			text := p.text(name)
+			if p.err != nil {
+				return nil, p.err
+			}
 			if strings.TrimSpace(text) == "" {
 				return nil, model.Invalid("%s is empty", name).WithHint("remove it to have the build found out")
 			}
@@ -160,17 +165,32 @@ func (p *project) text(name string) string {
 	if errors.Is(err, fs.ErrNotExist) {
 		return ""
 	}
-	if err == nil && st.Size() > maxFile {
-		err = model.Errorf(model.KindTooLarge, "%s is larger than %d MB", name, maxFile>>20)
-	}
 	var b []byte
-	if err == nil {
-		b, err = fs.ReadFile(p.dir, name)
+	switch {
+	case err != nil:
+	case !st.Mode().IsRegular():
+		err = model.Invalid("%s is no file", name).WithHint("a link must lead to a file of the source")
+	default:
+		b, err = p.read(name)
 	}
 	if err != nil && p.err == nil {
 		p.err = fmt.Errorf("reading %s: %w", name, err)
 	}
 	return string(b)
+}
+
+// read returns a file of at most maxFile bytes; what the file says of its size is not believed.
+func (p *project) read(name string) ([]byte, error) {
+	f, err := p.dir.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if len(b) > maxFile {
+		return nil, model.Errorf(model.KindTooLarge, "%s is larger than %d MB", name, maxFile>>20)
+	}
+	return b, err
 }
 
 // line returns a file's first line that says something, "" where there is none.

@@ -94,3 +94,30 @@ func TestHugeFileIsRefused(t *testing.T) {
 		t.Error("a package.json of 4 MiB was read")
 	}
 }
+
+// TestOnlyFilesAreRead plans folders whose files are links to what is none, and to what is outside.
+func TestOnlyFilesAreRead(t *testing.T) {
+	for _, name := range []string{"Dockerfile", "package.json", "go.mod", "requirements.txt", "Procfile", "index.html"} {
+		for _, target := range []string{"/dev/zero", "/dev/tty", "/proc/self/mem", "/etc/passwd", "."} {
+			dir := t.TempDir()
+			if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+			root, err := os.OpenRoot(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p, err := Detect(root.FS(), Options{}); err == nil {
+				t.Errorf("%s → %s: %+v", name, target, p)
+			} else if e := (*model.Error)(nil); !errors.As(err, &e) || strings.Contains(e.Error()+e.Why, "root:x") {
+				t.Errorf("%s → %s: %v", name, target, err)
+			}
+			_ = root.Close()
+			if strings.HasPrefix(target, "/dev/") {
+				if _, err := Detect(os.DirFS(dir), Options{}); err == nil && name != "index.html" {
+					t.Errorf("%s → %s was read", name, target)
+				}
+			}
+		}
+	}
+}
