@@ -64,7 +64,8 @@ func (p *Proxy) caddyConfig() []byte {
 			"http": object{
 				"http_port": p.HTTPAddr().Port(), "https_port": p.HTTPSAddr().Port(), "grace_period": shutdownGrace,
 				"servers": object{
-					"http":  server(p.httpAddrs, object{"protocols": []string{"h1"}}),
+					// With h1 alone Caddy would wrap each connection, and the kernel could not send files; requests of HTTP/2 are refused in serve.
+					"http":  server(p.httpAddrs, object{"protocols": []string{"h1", "h2c"}}),
 					"https": server(p.httpsAddrs, object{"protocols": []string{"h1", "h2", "h3"}, "tls_connection_policies": []object{{}}}),
 				},
 			},

@@ -30,6 +30,7 @@ var (
 	pageBadBody   = page{http.StatusBadRequest, "Bad request", "The request could not be read to its end.", 0}
 	pageMethod    = page{http.StatusMethodNotAllowed, "No such method", "Requests with this method are not passed on.", 0}
 	pageNoUpgrade = page{http.StatusNotImplemented, "Not supported", "A function answers here: it cannot switch to another protocol, such as WebSocket.", 0}
+	pageNoHTTP2   = page{http.StatusHTTPVersionNotSupported, "HTTP/2 needs HTTPS", "Without it this box speaks HTTP/1.1.", 0}
 	pageBusy      = page{http.StatusServiceUnavailable, "The box is stopping", "Try again in a moment.", 5}
 )
 

@@ -37,6 +37,10 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 		x.began = time.Now()
 		defer x.report()
 	}
+	if r.TLS == nil && r.ProtoMajor != 1 {
+		x.show(pageNoHTTP2)
+		return
+	}
 	host := hostOf(r.Host)
 	x.route = x.find(host)
 	if x.route == nil {

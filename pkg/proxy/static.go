@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"io"
+	"math"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -63,10 +64,18 @@ func (w *siteWriter) Write(p []byte) (n int, err error) {
 // ReadFrom sends a file: over plain connections the kernel copies it.
 func (w *siteWriter) ReadFrom(r io.Reader) (total int64, err error) {
 	w.WriteHeader(http.StatusOK)
+	part := &io.LimitedReader{R: r}
+	left := int64(math.MaxInt64)
+	if l, ok := r.(*io.LimitedReader); ok { // one around another would hide the file
+		part.R, left = l.R, l.N
+		defer func() { l.N -= total }()
+	}
 	for {
-		n, err := w.long(func() (int64, error) { return io.Copy(w.x.w, io.LimitReader(r, siteChunk)) })
+		part.N = min(left-total, siteChunk)
+		want := part.N
+		n, err := w.long(func() (int64, error) { return io.Copy(w.x.w, part) })
 		total += n
-		if err != nil || n < siteChunk {
+		if err != nil || n < want || total == left {
 			return total, err
 		}
 	}

@@ -1,10 +1,10 @@
 package static
 
 import (
-	"container/list"
+	"fmt"
 	"os"
+	"slices"
 	"sync"
-	"time"
 )
 
 // Small files are answered from memory: up to maxCached bytes each, cacheBudget in all.
@@ -13,48 +13,66 @@ const (
 	cacheBudget = 16 << 20
 )
 
-// cache holds the contents of files read lately, by path.
+// cache holds the bodies of pages asked for lately. A page points to its bodies itself, so that one that is there costs
+// no look-up and no lock.
 type cache struct {
 	mu    sync.Mutex
-	items map[string]*list.Element
-	order list.List // of *cached, the latest used first
-	bytes int
+	order []*body // those in memory, the one to be looked at next first
+	bytes int64
 }
 
-type cached struct {
-	path string
-	b    []byte
-}
-
-func newCache() *cache { return &cache{items: map[string]*list.Element{}} }
-
-// get returns a file's content, which is never written to.
-func (c *cache) get(path string) ([]byte, error) {
-	c.mu.Lock()
-	if e, ok := c.items[path]; ok {
-		c.order.MoveToFront(e)
-		c.mu.Unlock()
-		return e.Value.(*cached).b, nil
+// get returns a form of a page.
+func (c *cache) get(p *page, form string, from blobs) (*body, error) {
+	at := &p.forms[place(form)]
+	if b := at.Load(); b != nil {
+		if !b.used.Load() {
+			b.used.Store(true)
+		}
+		return b, nil
 	}
-	c.mu.Unlock()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
+	path := from.path(p.file.Hash, form)
+	size := p.file.Size
+	if form != "" {
+		st, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		size = st.Size()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, ok := c.items[path]; !ok {
-		c.items[path] = c.order.PushFront(&cached{path, b})
-		c.bytes += len(b)
+	b := p.newBody(form, path, size)
+	if size <= maxCached {
+		var err error
+		if b.bytes, err = os.ReadFile(path); err != nil {
+			return nil, err
+		}
+		if int64(len(b.bytes)) != size {
+			return nil, fmt.Errorf("%s has %d bytes in place of %d", path, len(b.bytes), size)
+		}
+		b.bytes = slices.Clip(b.bytes)
 	}
-	for c.bytes > cacheBudget {
-		last := c.order.Back()
-		old := c.order.Remove(last).(*cached)
-		delete(c.items, old.path)
-		c.bytes -= len(old.b)
+	if !at.CompareAndSwap(nil, b) {
+		return b, nil // somebody else was faster
+	}
+	if size <= maxCached {
+		c.keep(b)
 	}
 	return b, nil
 }
 
-// noTime makes http.ServeContent leave out Last-Modified: archives are packed without times, and the Etag says more.
-func noTime() time.Time { return time.Time{} }
+// keep counts a body in, and lets go of what nobody asked for since it was last looked at.
+func (c *cache) keep(b *body) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.order = append(c.order, b)
+	c.bytes += b.size
+	for c.bytes > cacheBudget && len(c.order) > 1 {
+		next := c.order[0]
+		c.order = c.order[1:]
+		if next.used.Swap(false) {
+			c.order = append(c.order, next)
+			continue
+		}
+		next.page.forms[next.at].CompareAndSwap(next, nil)
+		c.bytes -= next.size
+	}
+}

@@ -19,12 +19,12 @@ import (
 type Store struct {
 	dir   string
 	blobs blobs
-	cache *cache
+	cache cache
 }
 
 // Open makes or opens the store of a directory.
 func Open(dir string) (*Store, error) {
-	s := &Store{dir: dir, blobs: blobs{filepath.Join(dir, "blobs")}, cache: newCache()}
+	s := &Store{dir: dir, blobs: blobs{filepath.Join(dir, "blobs")}}
 	for _, d := range []string{s.blobs.dir, filepath.Join(dir, "sites")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, fmt.Errorf("opening the store of sites: %w", err)

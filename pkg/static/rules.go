@@ -2,6 +2,8 @@ package static
 
 import (
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -81,8 +83,16 @@ func parseRedirect(words []string) (Redirect, *model.Error) {
 		return r, model.Invalid("%q is not a file of this site", r.To).WithHint("status %d answers with one of the site's own: /index.html", r.Status)
 	case !inside && !outside:
 		return r, model.Invalid("%q is neither a path nor an address", r.To).WithHint("begin with / or https://")
+	case outside && !fixedHost(r.To):
+		return r, model.Invalid("%q has no host of its own", r.To).WithHint("names like :splat stand behind the host: https://example.com/:splat")
 	}
 	return r, nil
+}
+
+// fixedHost tells whether nothing of a request can become part of an address's host.
+func fixedHost(to string) bool {
+	u, err := url.Parse(to)
+	return err == nil && u.Host != "" && u.User == nil && strings.Trim(u.Port(), "0123456789") == "" && !strings.HasSuffix(u.Host, ":")
 }
 
 func checkPattern(p string) *model.Error {
@@ -144,6 +154,56 @@ func unsettable(name string) bool {
 		return true
 	}
 	return false
+}
+
+// rules are the redirects that are asked together, those without names and * by their path.
+type rules struct {
+	all   []Redirect // in the order written
+	exact map[string][]int
+	open  []int // the others
+}
+
+func newRules(from []Redirect, force bool) rules {
+	r := rules{exact: map[string][]int{}}
+	for _, one := range from {
+		if one.Force != force {
+			continue
+		}
+		i := len(r.all)
+		r.all = append(r.all, one)
+		if strings.ContainsAny(one.From, "*:") {
+			r.open = append(r.open, i)
+		} else {
+			r.exact[one.From] = append(r.exact[one.From], i)
+		}
+	}
+	return r
+}
+
+func (r *rules) none() bool { return len(r.all) == 0 }
+
+// each yields the rules that fit a path, in their order, until yield says no.
+func (r *rules) each(p string, yield func(rule *Redirect, found map[string]string) bool) {
+	if r.none() {
+		return
+	}
+	some := r.exact[p]
+	if bare, slash := strings.CutSuffix(p, "/"); slash && len(r.exact[bare]) > 0 { // /a takes /a/ too
+		some = append(slices.Clone(some), r.exact[bare]...)
+		slices.Sort(some)
+	}
+	open := r.open
+	for len(some)+len(open) > 0 {
+		from := &some
+		if len(some) == 0 || len(open) > 0 && open[0] < some[0] {
+			from = &open
+		}
+		rule := &r.all[(*from)[0]]
+		*from = (*from)[1:]
+		if found, ok := match(rule.From, p); ok && !yield(rule, found) {
+			return
+		}
+	}
 }
 
 // match compares a path with a pattern and returns what its names and * stand for.

@@ -39,7 +39,7 @@ func (s *Store) Handler(o model.Static) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{site: site, opt: o, store: s, cache: s.cache}, nil
+	return newHandler(s, site, o), nil
 }
 
 // Reclaim removes the sites whose digests are not in keep, and the contents that no kept site has. What is younger than
