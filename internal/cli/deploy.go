@@ -117,12 +117,28 @@ func (sh *shell) ship(ctx context.Context, dir string, m *manifest.Manifest, s s
 	if err != nil {
 		return err
 	}
-	d, err := c.CreateDeploy(ctx, ref, n)
+	d, err := createWhole(ctx, c, ref, n)
 	if err != nil {
-		return unsure(ctx, err, ref)
+		return err
+	}
+	if ctx.Err() != nil {
+		return sh.giveUp(ctx, c, d, ref)
 	}
 	s.cancels = true
 	return sh.follow(ctx, c, d, s.waiting, began)
+}
+
+// createTime bounds asking for a deploy: the box looks at the source meanwhile.
+const createTime = 2 * time.Minute
+
+// createWhole asks for a deploy and waits for the answer also when ctx is canceled, so that it is known what to cancel.
+func createWhole(ctx context.Context, c *client.Client, ref client.Ref, n api.NewDeploy) (api.Deploy, error) {
+	if interrupted(ctx, ctx.Err()) {
+		return api.Deploy{}, nothingDeployed()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTime)
+	defer cancel()
+	return c.CreateDeploy(ctx, ref, n)
 }
 
 // fits refuses what cannot be done with the folder.

@@ -90,10 +90,15 @@ func (sh *shell) uploadSource(ctx context.Context, c *client.Client, t *pack.Tre
 		err = e // the reason why the box saw the upload end
 	}
 	if interrupted(ctx, err) {
-		err = &exitError{ExitInterrupted, model.Errorf(model.KindCanceled, "interrupted; nothing was deployed")}
+		err = nothingDeployed()
 	}
 	p.end(err == nil, "upload", total, time.Since(began))
 	return src, err
+}
+
+// nothingDeployed is the error of a Ctrl-C before the box was asked for a deploy.
+func nothingDeployed() error {
+	return &exitError{ExitInterrupted, model.Errorf(model.KindCanceled, "interrupted; nothing was deployed")}
 }
 
 // bar draws how far n is on its way to total: "███████░░░ 68%".

@@ -48,6 +48,7 @@ func (sh *shell) deploys() *cobra.Command {
 	})
 	var w waiting
 	watch.Flags().DurationVar(&w.timeout, "timeout", 0, "watch at most this long, then exit with code 6 (default: to the end)")
+	w.verboseFlag(watch)
 	watch.RunE = func(cmd *cobra.Command, args []string) error {
 		c, ref, err := sh.at()
 		if err != nil {

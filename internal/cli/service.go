@@ -108,16 +108,20 @@ func serviceCommands(version string) []*cobra.Command {
 			return nil
 		},
 	})
-	child := &cobra.Command{
-		Use: "containerd", Short: "Run containerd (used by the daemon)", Hidden: true, DisableFlagParsing: true,
+	return []*cobra.Command{run, start, stop, supervised, restore, child("containerd"), child("buildkitd")}
+}
+
+// child is what the daemon starts this program again as.
+func child(name string) *cobra.Command {
+	return &cobra.Command{
+		Use: name, Short: "Run " + name + " (used by the daemon)", Hidden: true, DisableFlagParsing: true,
 		RunE: func(_ *cobra.Command, args []string) error {
-			if code := daemon.ChildMain(args); code != 0 {
-				return fmt.Errorf("containerd ended with code %d", code)
+			if code := daemon.ChildMain(append([]string{name}, args...)); code != 0 {
+				return fmt.Errorf("%s ended with code %d", name, code)
 			}
 			return nil
 		},
 	}
-	return []*cobra.Command{run, start, stop, supervised, restore, child}
 }
 
 // systemdUnit tells whether systemd runs this box and knows pandabox.
