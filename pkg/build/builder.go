@@ -157,17 +157,31 @@ func (b *Builder) retire(child *buildkit) {
 	}
 }
 
-// Prune removes the build cache.
-func (b *Builder) Prune(ctx context.Context) error {
+// Prune removes the build cache and returns how many bytes that freed.
+func (b *Builder) Prune(ctx context.Context) (int64, error) {
 	child, done, err := b.use(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer done()
-	if err := child.client.Prune(ctx, nil, client.PruneAll); err != nil {
-		return fmt.Errorf("removing the build cache: %w", err)
+	removed := make(chan client.UsageInfo)
+	counted := make(chan int64)
+	go func() {
+		var freed int64
+		for u := range removed {
+			if !u.Shared {
+				freed += u.Size
+			}
+		}
+		counted <- freed
+	}()
+	err = child.client.Prune(ctx, removed, client.PruneAll)
+	close(removed)
+	freed := <-counted
+	if err != nil {
+		return freed, fmt.Errorf("removing the build cache: %w", err)
 	}
-	return nil
+	return freed, nil
 }
 
 // CacheSize returns how many bytes the build cache holds on the disk, but for the layers of images that are kept anyway.
