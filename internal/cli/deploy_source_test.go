@@ -20,7 +20,7 @@ import (
 )
 
 // uploadTo uploads a folder with a file of 8 MB that cannot be compressed to a box that takes it as take says.
-func uploadTo(t *testing.T, ctx context.Context, change func(file string), take http.HandlerFunc) (error, string) {
+func uploadTo(ctx context.Context, t *testing.T, change func(file string), take http.HandlerFunc) (said string, err error) {
 	t.Helper()
 	server := httptest.NewTLSServer(take)
 	defer server.Close()
@@ -39,16 +39,16 @@ func uploadTo(t *testing.T, ctx context.Context, change func(file string), take 
 	if change != nil {
 		change(filepath.Join(dir, "big.bin"))
 	}
-	var said bytes.Buffer
-	sh := &shell{output: output{out: &said, err: &said}}
+	var b bytes.Buffer
+	sh := &shell{output: output{out: &b, err: &b}}
 	_, err = sh.uploadSource(ctx, c, tree)
-	return err, said.String()
+	return b.String(), err
 }
 
 func TestUploadThatIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := make(chan struct{})
-	err, said := uploadTo(t, ctx, nil, func(_ http.ResponseWriter, r *http.Request) {
+	said, err := uploadTo(ctx, t, nil, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.ReadFull(r.Body, make([]byte, 1))
 		cancel()
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -61,7 +61,7 @@ func TestUploadThatIsInterrupted(t *testing.T) {
 }
 
 func TestUploadThatIsRefused(t *testing.T) {
-	err, _ := uploadTo(t, t.Context(), nil, func(w http.ResponseWriter, _ *http.Request) {
+	_, err := uploadTo(t.Context(), t, nil, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/problem+json")
 		w.WriteHeader(http.StatusForbidden)
 		_, _ = io.WriteString(w, `{"title":"you may not deploy","status":403,"kind":"forbidden"}`)
@@ -73,7 +73,7 @@ func TestUploadThatIsRefused(t *testing.T) {
 
 func TestUploadOfAFileThatIsGone(t *testing.T) {
 	var got error
-	err, _ := uploadTo(t, t.Context(), func(file string) {
+	_, err := uploadTo(t.Context(), t, func(file string) {
 		if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}
