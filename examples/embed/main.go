@@ -21,8 +21,8 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "containerd" { // started again by the daemon, as its child
-		os.Exit(daemon.ChildMain(os.Args[2:]))
+	if daemon.IsChild(os.Args[1:]) { // started again by the daemon, as its child
+		os.Exit(daemon.ChildMain(os.Args[1:]))
 	}
 	log.SetFlags(0)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)

@@ -34,6 +34,7 @@ type Request struct {
 	Target  string            // a stage; "": the last
 	Args    map[string]string // build arguments: in the image's history, so no secrets
 	Secrets map[string][]byte // for RUN --mount=type=secret,id=NAME; in no layer, and masked in the log
+	Mask    []string          // other values that do not appear in the log
 	NoCache bool
 
 	Log    func(Line) // one line of the build's log, from one goroutine

@@ -51,9 +51,13 @@ type step struct {
 func newLog(r Request, most int64) *buildLog {
 	l := &buildLog{out: r.Log, left: most, seen: map[digest.Digest]*step{}}
 	var secrets []string
+	values := slices.Clone(r.Mask)
 	for _, v := range r.Secrets {
-		for _, row := range bytes.Split(v, []byte("\n")) {
-			if s := strings.TrimSpace(string(row)); len(s) >= minSecret {
+		values = append(values, string(v))
+	}
+	for _, v := range values {
+		for row := range strings.SplitSeq(v, "\n") {
+			if s := strings.TrimSpace(row); len(s) >= minSecret {
 				secrets = append(secrets, s)
 				l.secret = max(l.secret, len(s))
 			}

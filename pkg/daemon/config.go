@@ -37,13 +37,24 @@ type Config struct {
 	LogLevel   string `toml:"log_level"`  // debug, info, warn or error; "info"
 	AccessLog  bool   `toml:"access_log"` // one log line per request served; off by default
 
-	// ChildCommand starts the containerd child: a program that calls runtime.ChildMain with the arguments after its
-	// name. Default: this executable with the argument "containerd".
+	Build Build `toml:"build"`
+
+	// ChildCommand starts a child of the daemon: a program that calls ChildMain with the arguments behind it. Default: this
+	// executable.
 	ChildCommand []string `toml:"-"`
 	// Logger takes the daemon's log in place of LogFile.
 	Logger *zerolog.Logger `toml:"-"`
 	// Version is what the daemon says it is.
 	Version string `toml:"-"`
+}
+
+// Build bounds what builds may use, together, and says where base images come from.
+type Build struct {
+	Memory   string              `toml:"memory"`   // "4GB"; half of the box's
+	CPU      float64             `toml:"cpu"`      // cores; three quarters of the box's
+	Cache    string              `toml:"cache"`    // disk for layers and packages of earlier builds; "10GB"
+	Deadline string              `toml:"deadline"` // of one build; "30m"
+	Mirrors  map[string][]string `toml:"mirrors"`  // by registry host, asked first: "docker.io" = ["mirror.example.com"]
 }
 
 // ACME says where public certificates come from.
@@ -106,6 +117,16 @@ func (c Config) complete() (Config, error) {
 	if len(c.RunDir) > MaxRunDir {
 		return c, model.Invalid("run_dir %s is %d bytes long", c.RunDir, len(c.RunDir)).
 			WithWhy("Unix sockets below it would pass their limit of 107 bytes").WithHint("choose a directory of at most %d bytes", MaxRunDir)
+	}
+	if c.ChildCommand == nil {
+		self, err := os.Executable()
+		if err != nil {
+			return c, fmt.Errorf("finding this program: %w", err)
+		}
+		c.ChildCommand = []string{self}
+	}
+	if _, err := c.Build.config(); err != nil {
+		return c, err
 	}
 	if c.BaseDomain == "" {
 		c.BaseDomain = defaultBaseDomain(hostAddrs())

@@ -5,8 +5,8 @@
 //	if err != nil { … }
 //	err = d.Run(ctx) // until ctx ends; d.Ready() is closed once it serves
 //
-// The daemon needs root on Linux, and starts containerd as a child: a program that embeds it calls ChildMain when its
-// first argument is "containerd", or names another program in Config.ChildCommand.
+// The daemon needs root on Linux, and starts containerd and BuildKit as children: a program that embeds it calls
+// ChildMain when IsChild says so of its arguments, or names another program in Config.ChildCommand.
 package daemon
 
 import (

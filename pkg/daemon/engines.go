@@ -25,6 +25,7 @@ type engines struct {
 	containers *runtime.Runtime
 	functions  *edge.Host
 	sites      *static.Host
+	builds     *builds
 	store      *store.Store
 	kv         *store.KV
 }
@@ -118,13 +119,14 @@ func (e *engines) Ensure(ctx context.Context, image model.Image, progress func(i
 	return e.containers.Ensure(ctx, image, progress)
 }
 
-// Reclaim implements reconcile.Images: it frees images, networks, the code of functions, sites, and the keys of
-// environments that are gone.
+// Reclaim implements reconcile.Images: it frees images, networks, the code of functions, sites, sources, the
+// logs of builds, and the keys of environments that are gone.
 func (e *engines) Reclaim(ctx context.Context, keep model.Keep) error {
 	return errors.Join(
 		e.containers.Reclaim(ctx, keep),
 		e.functions.ReclaimBundles(keep.Bundles),
 		e.sites.Reclaim(keep.Sites, time.Now()),
+		e.builds.reclaim(keep, time.Now()),
 		e.kv.Reclaim(ctx, func(ctx context.Context) ([]string, error) {
 			k, err := e.store.Keep(ctx)
 			return k.Environments, err

@@ -13,8 +13,8 @@ import (
 
 // A program that embeds pandabox and deploys an app from an image archive.
 func Example() {
-	if len(os.Args) > 1 && os.Args[1] == "containerd" { // started again by the daemon, as its child
-		os.Exit(daemon.ChildMain(os.Args[2:]))
+	if daemon.IsChild(os.Args[1:]) { // started again by the daemon, as its child
+		os.Exit(daemon.ChildMain(os.Args[1:]))
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	d, err := daemon.New(daemon.Config{DataDir: "/srv/pandabox", RunDir: "/run/shop", BaseDomain: "apps.example.com"})

@@ -9,11 +9,13 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/rs/zerolog"
 
+	"github.com/pandabox/pandabox/pkg/build"
 	"github.com/pandabox/pandabox/pkg/control"
 	"github.com/pandabox/pandabox/pkg/edge"
 	"github.com/pandabox/pandabox/pkg/edge/guest"
@@ -40,6 +42,7 @@ type parts struct {
 	functions  *edge.Host
 	sites      *static.Host
 	api        *httpapi.API
+	builds     *builds
 	controller *reconcile.Controller
 	router     *router
 }
@@ -69,6 +72,13 @@ func (p *parts) assemble(ctx context.Context) (err error) {
 	if p.runtime, err = runtime.New(ctx, p.runtimeConfig()); err != nil {
 		return err
 	}
+	sites, err := static.Open(filepath.Join(cfg.DataDir, "sites"))
+	if err != nil {
+		return err
+	}
+	if p.builds, err = newBuilds(ctx, p.buildConfig(), sites); err != nil {
+		return err
+	}
 	if p.control, err = control.New(ctx, p.controlConfig()); err != nil {
 		return err
 	}
@@ -76,14 +86,10 @@ func (p *parts) assemble(ctx context.Context) (err error) {
 	if p.functions, err = edge.New(ctx, p.edgeConfig()); err != nil {
 		return err
 	}
-	sites, err := static.Open(filepath.Join(cfg.DataDir, "sites"))
-	if err != nil {
-		return err
-	}
 	if p.sites, err = static.NewHost(sites, p.named("sites")); err != nil {
 		return err
 	}
-	p.engines.containers, p.engines.functions, p.engines.sites = p.runtime, p.functions, p.sites
+	p.engines.containers, p.engines.functions, p.engines.sites, p.engines.builds = p.runtime, p.functions, p.sites, p.builds
 	if p.api, err = httpapi.New(httpapi.Config{Control: p.control, Logger: p.named("api"), Version: cfg.Version, RootCA: p.proxy.RootCA}); err != nil {
 		return err
 	}
@@ -92,7 +98,7 @@ func (p *parts) assemble(ctx context.Context) (err error) {
 	p.router = newRouter(p.proxy, p.runtime.SetHealthy)
 	log := p.log
 	p.controller, err = reconcile.New(reconcile.Config{
-		State: p.store, Runtime: p.engines, Images: p.engines, Router: p.router, Environ: p.control, Logger: &log,
+		State: p.store, Runtime: p.engines, Images: p.engines, Router: p.router, Environ: p.control, Builder: p.control.Builds, Logger: &log,
 		LastLogLine: lastLogLine(p.runtime),
 	})
 	return err
@@ -120,10 +126,20 @@ func (p *parts) proxyConfig(api http.Handler) proxy.Config {
 
 func (p *parts) runtimeConfig() runtime.Config {
 	return runtime.Config{
-		DataDir: p.cfg.DataDir, RunDir: p.cfg.RunDir, ChildCommand: p.cfg.ChildCommand, Logger: p.log,
+		DataDir: p.cfg.DataDir, RunDir: p.cfg.RunDir, ChildCommand: p.cfg.child(childContainerd), Logger: p.log,
 		Subnet: netip.MustParsePrefix(p.cfg.Subnet), HostPorts: p.cfg.ports(), // complete has checked them
 		Hosted: p.hosted,
 	}
+}
+
+func (p *parts) buildConfig() build.Config {
+	c, _ := p.cfg.Build.config() // complete has checked it
+	c.DataDir, c.RunDir, c.ChildCommand, c.Host, c.Logger = p.cfg.DataDir, p.cfg.RunDir, p.cfg.child(childBuildkit), buildHost{p.runtime}, p.log
+	return c
+}
+
+func (c Config) child(name string) []string {
+	return append(slices.Clip(c.ChildCommand), name)
 }
 
 func (p *parts) edgeConfig() edge.Config {
@@ -137,7 +153,7 @@ func (p *parts) controlConfig() control.Config {
 	return control.Config{
 		Store: p.store, KeyFile: control.KeyFile(p.cfg.DataDir), DataDir: p.cfg.DataDir, BaseDomain: p.cfg.BaseDomain, URL: p.cfg.url(), Version: p.cfg.Version,
 		Instance: runtime.InstanceID(p.cfg.DataDir), Images: p.runtime, Runner: p.engines, Logs: p.runtime, Certs: p.proxy, Probes: p.probes(),
-		Functions: p.engines, KV: p.kv, Jobs: p.runtime,
+		Functions: p.engines, KV: p.kv, Jobs: p.runtime, Sources: p.builds, Builder: p.builds,
 	}
 }
 
@@ -247,6 +263,9 @@ func (p *parts) close(ctx context.Context) error {
 	if p.printer != nil {
 		p.printer.Close()
 	}
+	if p.builds != nil {
+		errs = append(errs, p.builds.builder.Close(ctx))
+	}
 	if p.runtime != nil {
 		errs = append(errs, p.runtime.Close(ctx))
 	}
@@ -288,8 +307,25 @@ func StopAll(ctx context.Context, c Config) error {
 	return errors.Join(r.Shutdown(ctx, stopAllGrace), done())
 }
 
-// ChildMain is containerd; see Config.ChildCommand. It returns an exit code.
-func ChildMain(args []string) int { return runtime.ChildMain(args) }
+// IsChild tells whether a program's arguments, without its name, are those of a child of the daemon.
+func IsChild(args []string) bool {
+	return len(args) > 0 && (args[0] == childContainerd || args[0] == childBuildkit)
+}
+
+// The first arguments of children.
+const (
+	childContainerd = "containerd"
+	childBuildkit   = "buildkitd"
+)
+
+// ChildMain is containerd or BuildKit, as the first argument says; see IsChild and Config.ChildCommand. It returns an exit
+// code.
+func ChildMain(args []string) int {
+	if args[0] == childBuildkit {
+		return build.ChildMain(args[1:])
+	}
+	return runtime.ChildMain(args[1:])
+}
 
 // RunDir returns the directory of c's sockets.
 func RunDir(c Config) string { return orDefault(c.RunDir, DefaultRunDir) }

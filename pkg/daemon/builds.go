@@ -1,0 +1,274 @@
+package daemon
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"time"
+
+	"github.com/pandabox/pandabox/pkg/build"
+	"github.com/pandabox/pandabox/pkg/build/plan"
+	"github.com/pandabox/pandabox/pkg/control"
+	"github.com/pandabox/pandabox/pkg/model"
+	"github.com/pandabox/pandabox/pkg/runtime"
+	"github.com/pandabox/pandabox/pkg/source/archive"
+	"github.com/pandabox/pandabox/pkg/static"
+)
+
+// builds joins what makes images and sites of source: the archives, the plans, BuildKit and the store of sites.
+type builds struct {
+	sources *archive.Store
+	builder *build.Builder
+	sites   *static.Store
+	logs    buildLogs
+}
+
+var (
+	_ control.Sources     = (*builds)(nil)
+	_ control.BuildEngine = (*builds)(nil)
+)
+
+// buildHost is the runtime as a builder sees it.
+type buildHost struct{ *runtime.Runtime }
+
+// Site implements build.Host.
+func (h buildHost) Site(ctx context.Context, l model.Limits) (build.Site, error) {
+	s, err := h.BuildSite(ctx, l)
+	return build.Site(s), err
+}
+
+// newBuilds prepares building; BuildKit is started by the first build.
+func newBuilds(ctx context.Context, c build.Config, sites *static.Store) (*builds, error) {
+	b := &builds{sites: sites, logs: buildLogs{filepath.Join(c.DataDir, "build", "logs")}}
+	if err := os.MkdirAll(b.logs.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder of build logs: %w", err)
+	}
+	var err error
+	if b.sources, err = archive.Open(filepath.Join(c.DataDir, "sources"), filepath.Join(c.DataDir, "build", "trees")); err != nil {
+		return nil, err
+	}
+	if b.builder, err = build.New(ctx, c); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// Import implements control.Sources.
+func (b *builds) Import(ctx context.Context, r io.Reader) (model.Source, error) {
+	return b.sources.Import(ctx, r)
+}
+
+// Plan implements control.Sources.
+func (b *builds) Plan(ctx context.Context, spec model.BuildSpec, app string, kind model.AppKind) (model.BuildPlan, error) {
+	_, p, remove, err := b.open(ctx, spec, app, kind)
+	if err != nil {
+		return model.BuildPlan{}, err
+	}
+	remove()
+	return model.BuildPlan{Name: p.String(), File: p.File, Dockerfile: p.Dockerfile, Output: p.Output, Reasons: p.Reasons}, nil
+}
+
+// open unpacks a source and finds out how it is built. Whoever asked calls remove when done with the folder.
+func (b *builds) open(ctx context.Context, spec model.BuildSpec, app string, kind model.AppKind) (dir string, p *plan.Plan, remove func(), err error) {
+	tree, remove, err := b.sources.Tree(ctx, spec.Source)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	if dir, err = inside(tree, spec.Dir); err == nil {
+		p, err = detect(dir, spec, app, kind)
+	}
+	if err != nil {
+		remove()
+		return "", nil, nil, err
+	}
+	return dir, p, remove, nil
+}
+
+func detect(dir string, spec model.BuildSpec, app string, kind model.AppKind) (*plan.Plan, error) {
+	root, err := os.OpenRoot(dir) // a link in the source leads nowhere else
+	if err != nil {
+		return nil, fmt.Errorf("opening a source: %w", err)
+	}
+	defer func() { _ = root.Close() }()
+	return plan.Detect(root.FS(), plan.Options{Dockerfile: spec.Dockerfile, Kind: kind, Output: spec.Output, App: app})
+}
+
+// inside returns a folder of a tree that no link leads out of.
+func inside(tree, dir string) (string, error) {
+	if dir == "" {
+		return tree, nil
+	}
+	at, err := filepath.EvalSymlinks(filepath.Join(tree, filepath.FromSlash(dir)))
+	rel, out := filepath.Rel(tree, at)
+	if err != nil || out != nil || !filepath.IsLocal(rel) {
+		return "", model.NotFound("there is no folder %s in the source", dir).WithHint("name it relative to the source's root")
+	}
+	return at, nil
+}
+
+// Build implements control.BuildEngine.
+func (b *builds) Build(ctx context.Context, r control.BuildRequest) (out control.BuildResult, err error) {
+	say, end, err := b.logs.writer(r.ID)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	dir, p, remove, err := b.open(ctx, r.Spec, r.App, r.Kind)
+	if err != nil {
+		return out, err
+	}
+	defer remove()
+	if p.Dockerfile == "" && p.File == "" {
+		return b.files(ctx, r, dir, p, say)
+	}
+	return b.run(ctx, r, dir, p, say)
+}
+
+// run builds with BuildKit.
+func (b *builds) run(ctx context.Context, r control.BuildRequest, dir string, p *plan.Plan, say func(model.BuildLine)) (control.BuildResult, error) {
+	step := ""
+	q := build.Request{
+		ID: r.ID, Org: r.Org, Dir: dir, Plan: p, Target: r.Spec.Target, Args: r.Spec.Args, Secrets: r.Secrets, Mask: r.Mask, NoCache: r.Spec.NoCache,
+		Log: func(l build.Line) {
+			say(model.BuildLine(l))
+			if r.Progress != nil && l.Step != "" && l.Step != step {
+				step = l.Step
+				r.Progress(0, l.Step+" "+l.Text)
+			}
+		},
+	}
+	if !p.Static() {
+		res, err := b.builder.Build(ctx, q)
+		if err != nil {
+			return control.BuildResult{}, err
+		}
+		return control.BuildResult{Image: res.Image, Steps: res.Steps, Cached: res.Cached}, nil
+	}
+	pr, pw := io.Pipe()
+	q.Output = pw
+	var site *model.Static
+	var siteErr error
+	imported := make(chan struct{})
+	go func() {
+		defer close(imported)
+		site, siteErr = b.site(ctx, r, pr)
+		_ = pr.CloseWithError(errors.Join(siteErr, io.ErrClosedPipe))
+	}()
+	res, err := b.builder.Build(ctx, q)
+	_ = pw.CloseWithError(err)
+	<-imported
+	var fault *model.Error
+	switch {
+	case errors.As(siteErr, &fault): // what is wrong with the files, rather than that nobody took them
+		return control.BuildResult{}, siteErr
+	case err != nil:
+		return control.BuildResult{}, err
+	case siteErr != nil:
+		return control.BuildResult{}, siteErr
+	}
+	return control.BuildResult{Static: site, Steps: res.Steps, Cached: res.Cached}, nil
+}
+
+// files takes a site's files from the source as they are.
+func (b *builds) files(ctx context.Context, r control.BuildRequest, dir string, p *plan.Plan, say func(model.BuildLine)) (control.BuildResult, error) {
+	root, err := inside(dir, p.Output)
+	if p.Output == "." {
+		root, err = dir, nil
+	}
+	if err != nil {
+		return control.BuildResult{}, err
+	}
+	pr, pw := io.Pipe()
+	packed := make(chan struct{})
+	go func() {
+		defer close(packed)
+		_ = pw.CloseWithError(writeTar(pw, root))
+	}()
+	site, err := b.site(ctx, r, pr)
+	_ = pr.CloseWithError(io.ErrClosedPipe)
+	<-packed
+	if err != nil {
+		say(model.BuildLine{At: time.Now().UTC(), Text: err.Error()})
+		return control.BuildResult{}, err
+	}
+	say(model.BuildLine{At: time.Now().UTC(), Text: fmt.Sprintf("%d files, %d bytes", site.Files, site.Bytes)})
+	return control.BuildResult{Static: site}, nil
+}
+
+// site keeps the files of a tar archive as a site.
+func (b *builds) site(ctx context.Context, r control.BuildRequest, files io.Reader) (*model.Static, error) {
+	digest, s, err := b.sites.Import(ctx, files)
+	if err != nil {
+		return nil, err
+	}
+	out := model.Static{Digest: digest, Files: len(s.Files), Bytes: s.Bytes}
+	if r.Static != nil {
+		out.SPA, out.KeepHTML = r.Static.SPA, r.Static.KeepHTML
+	}
+	return &out, nil
+}
+
+// writeTar writes the files below dir as a tar archive; links as they are.
+func writeTar(w io.Writer, dir string) error {
+	t := tar.NewWriter(w)
+	err := filepath.WalkDir(dir, func(at string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, at)
+		if err != nil {
+			return err
+		}
+		return writeFile(t, at, path.Clean(filepath.ToSlash(rel)), e)
+	})
+	if err != nil {
+		return err
+	}
+	return t.Close()
+}
+
+func writeFile(t *tar.Writer, at, name string, e fs.DirEntry) error {
+	info, err := e.Info()
+	if err != nil {
+		return err
+	}
+	to := ""
+	if e.Type()&fs.ModeSymlink != 0 {
+		if to, err = os.Readlink(at); err != nil {
+			return err
+		}
+	}
+	h, err := tar.FileInfoHeader(info, to)
+	if err != nil {
+		return err
+	}
+	h.Name = name
+	if err := t.WriteHeader(h); err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	f, err := os.Open(at)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(t, f)
+	return errors.Join(err, f.Close())
+}
+
+// BuildLog implements control.BuildEngine.
+func (b *builds) BuildLog(ctx context.Context, id string, follow bool, yield func(model.BuildLine) error) error {
+	return b.logs.read(ctx, id, follow, yield)
+}
+
+// PruneBuilds implements control.BuildEngine.
+func (b *builds) PruneBuilds(ctx context.Context) (int64, error) { return b.builder.Prune(ctx) }
+
+// reclaim removes the sources and logs that nobody needs.
+func (b *builds) reclaim(keep model.Keep, now time.Time) error {
+	return errors.Join(b.sources.Reclaim(keep.Sources, now), b.logs.reclaim(keep.Builds, now))
+}
