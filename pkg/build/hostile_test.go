@@ -273,7 +273,7 @@ RUN n=0; for i in $(seq 200); do sleep 5 & n=$((n+1)); done; echo started $n
 func (s *site) bounds(t *testing.T) string {
 	t.Helper()
 	group := ""
-	all, _ := filepath.Glob("/sys/fs/cgroup/memory/pandabox-*/builds")
+	all, _ := filepath.Glob("/sys/fs/cgroup/memory/pandabox-*-builds")
 	for _, g := range all {
 		if sub, _ := filepath.Glob(g + "/*/cgroup.procs"); len(sub) > 0 {
 			group = strings.TrimPrefix(g, "/sys/fs/cgroup/memory")

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"path"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -24,8 +23,9 @@ import (
 // buildEnv is the environment whose network build containers are on: they reach the internet and no app.
 const buildEnv = "builds"
 
-// buildGroup is where build containers are, below the instance's control group.
-const buildGroup = "builds"
+// builds is the control group of build containers. It stands beside that of the apps, at the root: below it, builds would
+// have the apps' share of the CPU where no app wants it, and take it from the daemon, which serves.
+func (g cgroups) builds() string { return g.parent + "-builds" }
 
 // BuildSite is where build containers run.
 type BuildSite struct {
@@ -46,7 +46,7 @@ func (r *Runtime) BuildSite(ctx context.Context, l model.Limits) (BuildSite, err
 	if err != nil {
 		return BuildSite{}, fmt.Errorf("network of builds: %w", err)
 	}
-	group := path.Join(r.groups.parent, buildGroup)
+	group := r.groups.builds()
 	if err := r.groups.bound(group, l); err != nil {
 		return BuildSite{}, fmt.Errorf("control group of builds: %w", err)
 	}
@@ -70,7 +70,7 @@ func (r *Runtime) KillBuilds(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.groups.kill(path.Join(r.groups.parent, buildGroup))
+	r.groups.kill(r.groups.builds())
 	all, err := r.client.Containers(ctx)
 	if err != nil {
 		return failure(err, "cannot list the containers")
@@ -125,7 +125,7 @@ func (g cgroups) bound(group string, l model.Limits) error {
 		period, quota := uint64(cpuPeriod), int64(max(l.MilliCPU*cpuPeriod/1000, minCPUQuota))
 		res.CPU.Period, res.CPU.Quota = &period, &quota
 	}
-	shares := uint64(128) // an eighth of what apps have, where both want more than there is
+	shares := uint64(128) // an eighth of what all apps have, and of what the daemon has, where all want more than there is
 	res.CPU.Shares = &shares
 	if l.Memory > 0 {
 		res.Memory.Limit = &l.Memory

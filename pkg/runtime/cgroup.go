@@ -135,9 +135,8 @@ func (g cgroups) removeOnce() error {
 	}
 	var errs []error
 	for _, root := range roots {
-		top := filepath.Join(root, g.parent)
-		all := below(top)
-		for _, d := range append(all, top) {
+		apps, builds := filepath.Join(root, g.parent), filepath.Join(root, g.builds())
+		for _, d := range slices.Concat(below(apps), []string{apps}, below(builds), []string{builds}) {
 			for _, pid := range pidsIn(filepath.Join(d, "cgroup.procs")) {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
