@@ -89,7 +89,7 @@ func (l *buildLog) say(step, text string) {
 }
 
 // stepForm is how BuildKit names the steps of a Dockerfile: "[build 3/6] RUN go build".
-var stepForm = regexp.MustCompile(`^\[([^\]]*\d+/\d+)\] (.*)$`)
+var stepForm = regexp.MustCompile(`^(\[[^\]]*\d+/\d+\]) (.*)$`)
 
 // take reads one report of progress.
 func (l *buildLog) take(s *client.SolveStatus) {
