@@ -5,11 +5,14 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
@@ -23,14 +26,20 @@ const (
 )
 
 // minCompress and maxCompress bound the size in bytes of files that are kept compressed too: below nothing is gained,
-// above the upload would take too long (brotli at its best takes about a second a MiB).
+// above it would take too long.
 const (
 	minCompress = 256
 	maxCompress = 8 << 20
 )
 
 // blobs are contents by their SHA-256, on disk.
-type blobs struct{ dir string }
+type blobs struct {
+	dir string
+	// use is held for reading while a content is written or found to be there, for writing while one is removed.
+	use *sync.RWMutex
+	// made has the files that this import has written, and when; nil: nobody wants to know. Values are time.Time.
+	made *sync.Map
+}
 
 func (b blobs) path(hash, form string) string {
 	p := filepath.Join(b.dir, hash[:2], hash)
@@ -54,10 +63,13 @@ func (b blobs) put(r io.Reader, limit int64) (hash string, size int64, tooLarge 
 		return "", size, true, nil
 	}
 	hash = hex.EncodeToString(sum.Sum(nil))
-	if err == nil {
-		err = b.settle(tmp, b.path(hash, ""))
-	} else {
+	switch name := b.path(hash, ""); {
+	case err != nil:
 		_ = tmp.Close()
+	case b.there(name, size):
+		err = tmp.Close()
+	default:
+		err = b.settle(tmp, name)
 	}
 	if err != nil {
 		return "", 0, false, fmt.Errorf("keeping a file: %w", err)
@@ -65,7 +77,20 @@ func (b blobs) put(r io.Reader, limit int64) (hash string, size int64, tooLarge 
 	return hash, size, false, nil
 }
 
-// settle gives a written file its name. It is durable once sync has run.
+// there tells whether a content is kept, of this size unless that is negative, and has it stay for as long as one that
+// was written now.
+func (b blobs) there(name string, size int64) bool {
+	b.use.RLock()
+	defer b.use.RUnlock()
+	st, err := os.Stat(name)
+	if err != nil || size >= 0 && st.Size() != size {
+		return false
+	}
+	now := time.Now()
+	return os.Chtimes(name, now, now) == nil
+}
+
+// settle gives a written file its name. It is durable once flush has run.
 func (b blobs) settle(tmp *os.File, name string) error {
 	if err := tmp.Close(); err != nil {
 		return err
@@ -73,72 +98,96 @@ func (b blobs) settle(tmp *os.File, name string) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}
-	return os.Rename(tmp.Name(), name)
+	b.use.RLock()
+	defer b.use.RUnlock()
+	if err := os.Rename(tmp.Name(), name); err != nil || b.made == nil {
+		return err
+	}
+	st, err := os.Stat(name)
+	if err == nil {
+		b.made.Store(name, st.ModTime())
+	}
+	return err
 }
 
-// compress makes the forms of a content that are at least a tenth smaller, and returns their names, best first.
-func (b blobs) compress(hash string, size int64) ([]string, error) {
+// takeBack removes what was made and that nobody else has found to be there since.
+func (b blobs) takeBack() error {
+	b.use.Lock()
+	defer b.use.Unlock()
+	var errs []error
+	b.made.Range(func(name, at any) bool {
+		if st, err := os.Stat(name.(string)); err == nil && st.ModTime().Equal(at.(time.Time)) {
+			errs = append(errs, os.Remove(name.(string)))
+		}
+		return true
+	})
+	return errors.Join(errs...)
+}
+
+// compress makes the forms of a content that are at least a tenth smaller, and returns their names, best first, and how
+// many bytes had to be read for that. Forms that are there are taken as they are.
+func (b blobs) compress(hash string, size int64, e effort) (forms []string, did int64, err error) {
 	if size < minCompress || size > maxCompress {
-		return nil, nil
+		return nil, 0, nil
 	}
 	var plain []byte
-	var out []string
 	for _, form := range []string{formBrotli, formZstd, formGzip} {
 		name := b.path(hash, form)
-		if st, err := os.Stat(name); err == nil {
-			if st.Size() < size-size/10 {
-				out = append(out, form)
-			}
+		if b.there(name, -1) {
+			forms = append(forms, form)
+			continue
+		}
+		if e == effortNone {
 			continue
 		}
 		if plain == nil {
-			var err error
 			if plain, err = os.ReadFile(b.path(hash, "")); err != nil {
-				return nil, fmt.Errorf("compressing a file: %w", err)
+				return nil, 0, fmt.Errorf("compressing a file: %w", err)
 			}
+			did = size
 		}
-		packed, err := pack(form, plain)
+		packed, err := pack(form, plain, e)
 		if err != nil {
-			return nil, fmt.Errorf("compressing a file: %w", err)
+			return nil, did, fmt.Errorf("compressing a file: %w", err)
 		}
 		if int64(len(packed)) >= size-size/10 {
-			continue
+			break // nor will the others be worth it
 		}
-		tmp, err := os.CreateTemp(b.dir, ".new-")
-		if err != nil {
-			return nil, fmt.Errorf("compressing a file: %w", err)
+		if err := b.write(name, packed); err != nil {
+			return nil, did, fmt.Errorf("compressing a file: %w", err)
 		}
-		_, err = tmp.Write(packed)
-		if err == nil {
-			err = b.settle(tmp, name)
-		}
-		_ = os.Remove(tmp.Name())
-		if err != nil {
-			return nil, fmt.Errorf("compressing a file: %w", err)
-		}
-		out = append(out, form)
+		forms = append(forms, form)
 	}
-	return out, nil
+	return forms, did, nil
 }
 
-// bestSize bounds what brotli's greatest effort is spent on, in bytes.
-const bestSize = 512 << 10
+func (b blobs) write(name string, content []byte) error {
+	tmp, err := os.CreateTemp(b.dir, ".new-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(tmp.Name()) }()
+	if _, err := tmp.Write(content); err != nil {
+		return errors.Join(err, tmp.Close())
+	}
+	return b.settle(tmp, name)
+}
 
-func pack(form string, plain []byte) ([]byte, error) {
+func pack(form string, plain []byte, e effort) ([]byte, error) {
 	var buf bytes.Buffer
 	var w io.WriteCloser
 	var err error
 	switch form {
 	case formBrotli:
-		level := 9
-		if len(plain) <= bestSize {
-			level = brotli.BestCompression
-		}
-		w = brotli.NewWriterLevel(&buf, level)
+		w = brotli.NewWriterLevel(&buf, map[effort]int{effortFast: 5, effortGood: 9, effortBest: brotli.BestCompression}[e])
 	case formZstd:
-		w, err = zstd.NewWriter(&buf, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(1))
+		level := zstd.SpeedBestCompression
+		if e == effortFast {
+			level = zstd.SpeedDefault
+		}
+		w, err = zstd.NewWriter(&buf, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1))
 	default:
-		w, err = gzip.NewWriterLevel(&buf, gzip.BestCompression)
+		w, err = gzip.NewWriterLevel(&buf, map[effort]int{effortFast: 5, effortGood: 9, effortBest: 9}[e])
 	}
 	if err != nil {
 		return nil, err
@@ -164,4 +213,15 @@ func (b blobs) each(yield func(hash, file string) error) error {
 		}
 		return yield(name[:sha256.Size*2], p)
 	})
+}
+
+// removeOld removes a file unless somebody wrote it or found it to be there lately.
+func (b blobs) removeOld(file string, now time.Time) (gone bool, err error) {
+	b.use.Lock()
+	defer b.use.Unlock()
+	if !old(file, now) {
+		return false, nil
+	}
+	err = os.Remove(file)
+	return err == nil, err
 }

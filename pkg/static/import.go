@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/pandabox/pandabox/pkg/model"
 )
@@ -24,7 +28,7 @@ type Store struct {
 
 // Open makes or opens the store of a directory.
 func Open(dir string) (*Store, error) {
-	s := &Store{dir: dir, blobs: blobs{filepath.Join(dir, "blobs")}}
+	s := &Store{dir: dir, blobs: blobs{dir: filepath.Join(dir, "blobs"), use: new(sync.RWMutex)}}
 	for _, d := range []string{s.blobs.dir, filepath.Join(dir, "sites")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, fmt.Errorf("opening the store of sites: %w", err)
@@ -33,61 +37,142 @@ func Open(dir string) (*Store, error) {
 	return s, nil
 }
 
-// Import reads a tar archive of a site's files and keeps it; the same files give the same digest. An archive with links
+// Import reads a tar archive of a site's files and keeps it; the same files give the same site. An archive with links
 // or devices, paths that leave the tree or say the same twice, broken rules, or more than the bounds of this package is
-// refused with a *model.Error, and leaves nothing but contents that Reclaim removes.
+// refused with a *model.Error, and leaves nothing behind. Hidden files are left out.
 func (s *Store) Import(ctx context.Context, r io.Reader) (digest string, site *Site, err error) {
-	site = &Site{Files: map[string]File{}}
-	in := tar.NewReader(r)
-	for {
-		if err := ctx.Err(); err != nil {
-			return "", nil, err
+	return s.gather(ctx, func(g *gatherer) error {
+		in := tar.NewReader(r)
+		for {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			h, err := in.Next()
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return model.Invalid("the archive cannot be read").Wrap(err).WithWhy("%s", err).WithHint("pandabox deploy makes it; upload it again")
+			}
+			switch h.Typeflag {
+			case tar.TypeReg:
+			case tar.TypeDir, tar.TypeXGlobalHeader:
+				continue
+			default:
+				return noFile(h.Name)
+			}
+			if err := g.take(h.Name, in); err != nil {
+				return err
+			}
 		}
-		h, err := in.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return "", nil, model.Invalid("the archive cannot be read").Wrap(err).WithWhy("%s", err).WithHint("pandabox deploy makes it; upload it again")
-		}
-		if err := s.take(site, h, in); err != nil {
-			return "", nil, err
-		}
+	})
+}
+
+// ImportDir is Import for a folder. A link in it may lead to a file in it.
+func (s *Store) ImportDir(ctx context.Context, dir string) (digest string, site *Site, err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return "", nil, fmt.Errorf("opening the site's folder: %w", err)
 	}
-	if len(site.Files) == 0 {
-		return "", nil, model.Invalid("the site has no files").WithHint("name the folder that holds index.html: [static] dir = \"dist\"")
+	defer func() { _ = root.Close() }()
+	return s.gather(ctx, func(g *gatherer) error {
+		return fs.WalkDir(root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+			if err = errors.Join(err, ctx.Err()); err != nil {
+				return err
+			}
+			if e.IsDir() {
+				if name != "." && hidden(name+"/x") {
+					return fs.SkipDir
+				}
+				return nil
+			}
+			if hidden(name) {
+				return nil
+			}
+			return g.open(root, name)
+		})
+	})
+}
+
+// gatherer collects the files of a site.
+type gatherer struct {
+	into blobs
+	site *Site
+	pack *squeezer
+	said map[string]bool // files of rules that were read
+}
+
+// gather keeps the site that from takes.
+func (s *Store) gather(ctx context.Context, from func(*gatherer) error) (digest string, site *Site, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	into := s.blobs
+	into.made = new(sync.Map)
+	g := &gatherer{into: into, site: &Site{Files: map[string]File{}}, pack: squeeze(ctx, into), said: map[string]bool{}}
+	if err = from(g); err != nil {
+		cancel() // what is still to be compressed is not wanted any more
 	}
-	text, digest, err := site.encode()
+	if perr := g.pack.wait(g.site); err == nil {
+		err = perr
+	}
+	if len(g.site.Files) == 0 && err == nil {
+		err = model.Invalid("the site has no files").WithHint("name the folder that holds index.html: [static] dir = \"dist\"")
+	}
+	if err != nil {
+		return "", nil, errors.Join(err, into.takeBack())
+	}
+	text, digest, err := g.site.encode()
 	if err != nil {
 		return "", nil, err
 	}
-	return digest, site, s.keep(digest, text)
+	return digest, g.site, s.keep(digest, text)
 }
 
-// take reads one entry of an archive.
-func (s *Store) take(site *Site, h *tar.Header, r io.Reader) error {
-	switch h.Typeflag {
-	case tar.TypeReg:
-	case tar.TypeDir, tar.TypeXGlobalHeader:
-		return nil
-	default:
-		return model.Invalid("%s is no plain file", clip(h.Name)).WithWhy("links and devices are not served").WithHint("put a copy of the file in its place")
+// open takes a file of a folder.
+func (g *gatherer) open(root *os.Root, name string) error {
+	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0) // or a pipe would wait for its other end
+	if err != nil {
+		return noFile(name).Wrap(err)
 	}
-	name, err := cleanName(h.Name)
+	defer func() { _ = f.Close() }()
+	st, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", clip(name), err)
+	}
+	if !st.Mode().IsRegular() {
+		return noFile(name)
+	}
+	return g.take(name, f)
+}
+
+func noFile(name string) *model.Error {
+	return model.Invalid("%s is no plain file", clip(name)).WithWhy("devices are not served, nor are links that lead to no file of the site").
+		WithHint("put a copy of the file in its place")
+}
+
+// take keeps one file.
+func (g *gatherer) take(name string, r io.Reader) error {
+	name, err := cleanName(name)
 	if err != nil {
 		return err
 	}
-	if name == redirectsFile || name == headersFile {
-		return site.rules(name, r)
+	site := g.site
+	if hidden(name) {
+		return nil
 	}
-	if _, twice := site.Files[name]; twice {
+	_, twice := site.Files[name]
+	if twice || g.said[name] {
 		return model.Invalid("%s is in the archive twice", clip(name))
+	}
+	if name == redirectsFile || name == headersFile {
+		g.said[name] = true
+		return site.rules(name, r)
 	}
 	if len(site.Files) >= MaxFiles {
 		return model.Errorf(model.KindTooLarge, "the site has more than %d files", MaxFiles)
 	}
 	limit := min(MaxFile, MaxSite-site.Bytes)
-	hash, size, tooLarge, err := s.blobs.put(r, limit)
+	hash, size, tooLarge, err := g.into.put(r, limit)
 	switch {
 	case err != nil:
 		return err
@@ -97,14 +182,20 @@ func (s *Store) take(site *Site, h *tar.Header, r io.Reader) error {
 		return model.Errorf(model.KindTooLarge, "%s is larger than %d MB", clip(name), MaxFile>>20).WithHint("keep large files in a volume or an object store")
 	}
 	f := File{Hash: hash, Size: size}
-	if worthCompressing(typeOf(name)) {
-		if f.Forms, err = s.blobs.compress(hash, size); err != nil {
-			return err
-		}
-	}
 	site.Files[name] = f
 	site.Bytes += size
+	g.pack.add(name, f)
 	return nil
+}
+
+// hidden tells whether a file is not for visitors: one below a name that begins with a dot, but for /.well-known, or what
+// pandabox itself reads.
+func hidden(name string) bool {
+	if name == "pandabox.toml" {
+		return true
+	}
+	name = strings.TrimPrefix(name, ".well-known/")
+	return strings.HasPrefix(name, ".") || strings.Contains(name, "/.")
 }
 
 // rules reads a file of rules.
@@ -152,6 +243,8 @@ func (s *Store) keep(digest string, text []byte) error {
 	if err := flush(s.dir); err != nil {
 		return fmt.Errorf("keeping a site: %w", err)
 	}
+	s.blobs.use.RLock()
+	defer s.blobs.use.RUnlock()
 	if err := writeWhole(s.dir, s.siteFile(digest), text); err != nil {
 		return fmt.Errorf("keeping a site: %w", err)
 	}

@@ -5,14 +5,18 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/pandabox/pandabox/pkg/model"
 )
@@ -93,6 +97,7 @@ func TestImportRefuses(t *testing.T) {
 		if !errors.As(err, &e) || e.Kind != c.kind || !strings.Contains(e.Error(), c.says) {
 			t.Errorf("%s: %v, want %s with %q", name, err, c.kind, c.says)
 		}
+		nothingLeft(t, s)
 	}
 	s, err := Open(t.TempDir())
 	if err != nil {
@@ -105,10 +110,103 @@ func TestImportRefuses(t *testing.T) {
 	if _, _, err := s.Import(t.Context(), bytes.NewReader(whole[:len(words)/2])); err == nil {
 		t.Error("half an archive was taken")
 	}
+	nothingLeft(t, s)
+	if _, _, err := s.Import(t.Context(), archive(t, map[string]string{"index.html": words})); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = s.Import(t.Context(), archive(t, map[string]string{"index.html": words, "new.html": "new", "_redirects": "x"}))
+	if err == nil {
+		t.Error("bad rules were taken")
+	}
+	count := 0
+	if err := s.blobs.each(func(string, string) error { count++; return nil }); err != nil || count != 4 { // words in four forms
+		t.Errorf("%d files are kept, %v", count, err)
+	}
+}
+
+// nothingLeft fails where a store holds a file.
+func nothingLeft(t *testing.T, s *Store) {
+	t.Helper()
+	err := filepath.WalkDir(s.dir, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			t.Errorf("left behind: %s", p)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestHiddenFilesAreLeftOut(t *testing.T) {
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{
+		"index.html": "home", ".env": "SECRET=1", ".git/config": "x", "a/.env": "x", "a/.git/HEAD": "x", "./.htpasswd": "x", ".well-known/security.txt": "me",
+		".well-known/.env": "x", "a/.well-known/x": "x", "pandabox.toml": "x", "a..b/c.": "dots",
+	}
+	_, site, err := s.Import(t.Context(), archive(t, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700), os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, same, err := s.ImportDir(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{".well-known/security.txt", "a..b/c.", "index.html"}
+	for _, site := range []*Site{site, same} {
+		if got := slices.Sorted(maps.Keys(site.Files)); !slices.Equal(got, want) {
+			t.Errorf("it has %v", got)
+		}
+	}
+}
+
+func TestImportDirAndLinks(t *testing.T) {
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	outside := filepath.Join(t.TempDir(), "secret")
+	for name, c := range map[string]struct {
+		make func(dir string) error
+		ok   bool
+	}{
+		"a link inside":     {func(dir string) error { return os.Symlink("index.html", filepath.Join(dir, "home.html")) }, true},
+		"a link out":        {func(dir string) error { return os.Symlink(outside, filepath.Join(dir, "x")) }, false},
+		"a link up":         {func(dir string) error { return os.Symlink("../../../etc/passwd", filepath.Join(dir, "x")) }, false},
+		"a link to nothing": {func(dir string) error { return os.Symlink("none", filepath.Join(dir, "x")) }, false},
+		"a link to itself":  {func(dir string) error { return os.Symlink("x", filepath.Join(dir, "x")) }, false},
+		"a link to /":       {func(dir string) error { return os.Symlink("/", filepath.Join(dir, "x")) }, false},
+		"a link to .":       {func(dir string) error { return os.Symlink(".", filepath.Join(dir, "x")) }, false},
+		"a pipe":            {func(dir string) error { return unix.Mkfifo(filepath.Join(dir, "x"), 0o600) }, false},
+		"a newline":         {func(dir string) error { return os.WriteFile(filepath.Join(dir, "a\nb"), nil, 0o600) }, false},
+	} {
+		dir := t.TempDir()
+		err := errors.Join(os.WriteFile(outside, []byte("secret"), 0o600), os.WriteFile(filepath.Join(dir, "index.html"), []byte("home"), 0o600), c.make(dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, site, err := s.ImportDir(t.Context(), dir)
+		if c.ok {
+			if err != nil || site.Files["home.html"].Hash != site.Files["index.html"].Hash {
+				t.Errorf("%s: %v", name, err)
+			}
+		} else if model.KindOf(err) != model.KindInvalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 func TestPutRefusesTooMuch(t *testing.T) {
-	b := blobs{t.TempDir()}
+	b := blobs{dir: t.TempDir(), use: new(sync.RWMutex)}
 	if _, _, tooLarge, err := b.put(strings.NewReader("12345"), 4); err != nil || !tooLarge {
 		t.Errorf("five bytes of four: too large %v, %v", tooLarge, err)
 	}

@@ -57,8 +57,10 @@ func (s *Store) Reclaim(keep []string, now time.Time) error {
 	var errs []error
 	for _, file := range files {
 		if !wanted[file] && old(file, now) {
-			errs = append(errs, os.Remove(file))
-			continue
+			gone, err := s.blobs.removeOld(file, now)
+			if errs = append(errs, err); gone {
+				continue
+			}
 		}
 		site, err := s.Site("sha256:" + filepath.Base(file))
 		if err != nil { // without its list nobody knows which contents it needs
@@ -72,13 +74,15 @@ func (s *Store) Reclaim(keep []string, now time.Time) error {
 		if named[hash] || !old(file, now) {
 			return nil
 		}
-		return os.Remove(file)
+		_, err := s.blobs.removeOld(file, now)
+		return err
 	}))
-	temporary, err := filepath.Glob(filepath.Join(s.blobs.dir, ".new-*"))
-	errs = append(errs, err)
-	for _, file := range temporary {
-		if old(file, now) {
-			errs = append(errs, os.Remove(file))
+	for _, dir := range []string{s.dir, s.blobs.dir} {
+		temporary, err := filepath.Glob(filepath.Join(dir, ".new-*"))
+		errs = append(errs, err)
+		for _, file := range temporary {
+			_, err := s.blobs.removeOld(file, now)
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
