@@ -21,7 +21,7 @@ import (
 	"github.com/pandabox/pandabox/pkg/model"
 )
 
-func archive(t *testing.T, files map[string]string) io.Reader {
+func archive(t testing.TB, files map[string]string) io.Reader {
 	t.Helper()
 	var headers []tar.Header
 	for _, name := range slices.Sorted(maps.Keys(files)) {
@@ -30,7 +30,7 @@ func archive(t *testing.T, files map[string]string) io.Reader {
 	return entries(t, headers, files)
 }
 
-func entries(t *testing.T, headers []tar.Header, files map[string]string) io.Reader {
+func entries(t testing.TB, headers []tar.Header, files map[string]string) io.Reader {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)

@@ -6,8 +6,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/zstd"
@@ -212,4 +214,177 @@ func TestFingerprinted(t *testing.T) {
 			t.Errorf("fingerprinted(%q) = %v", name, got)
 		}
 	}
+}
+
+func TestRedirectsStayOnTheSite(t *testing.T) {
+	h := site(t, model.Static{}, map[string]string{"index.html": "home", "_redirects": "/old/* /:splat 301\n/go/:where /:where/x 302\n/out/* https://example.com/:splat 302\n"})
+	for _, target := range []string{"/old//evil.example", "/old/%2Fevil.example", "/old/%2F%2Fevil.example", "/old/%5Cevil.example", "/go/%2Fevil.example", "//evil.example/%2e%2e", "/old/%0d%0aSet-Cookie:x"} {
+		loc := ask(h, "GET", target).Header.Get("Location")
+		if strings.HasPrefix(loc, "//") || strings.ContainsAny(loc, "\\\r\n") || loc != "" && loc[0] != '/' {
+			t.Errorf("%s leads to %q", target, loc)
+		}
+	}
+	if loc := ask(h, "GET", "/out/@evil.example").Header.Get("Location"); !strings.HasPrefix(loc, "https://example.com/") {
+		t.Errorf("it leads to %q", loc)
+	}
+	for _, to := range []string{"https://:splat", "https://example.com:splat", "https://a@:splat/x", "https://example.com:/x", "//evil.example", "https://"} {
+		if _, err := parseRedirects("/a/* " + to + " 301"); err == nil {
+			t.Errorf("a redirect to %s was taken", to)
+		}
+	}
+}
+
+func TestOrderOfRules(t *testing.T) {
+	h := site(t, model.Static{}, map[string]string{"a.html": "a", "b.html": "b", "_redirects": "/x /b 200\n/:any/ /a 302\n/x /a 302\n/y /none 200\n/y /b 302\n/forced /a 200!\n", "forced.html": "not this"})
+	for target, want := range map[string]string{"/x": "200 b", "/x/": "200 b", "/z": "404 There is no such page.\n", "/z/": "302 Moved to /a\n", "/y": "302 Moved to /b\n", "/forced": "200 a"} {
+		res := ask(h, "GET", target)
+		if got := fmt.Sprint(res.StatusCode, " ", text(t, res)); got != want {
+			t.Errorf("GET %s = %q, want %q", target, got, want)
+		}
+	}
+}
+
+func TestNavigationInAnSPA(t *testing.T) {
+	h := site(t, model.Static{SPA: true}, map[string]string{"index.html": "app"})
+	for accept, want := range map[string]int{"text/html,*/*": 200, "*/*": 404, "image/png": 404} {
+		if res := ask(h, "GET", "/users/john.doe", "Accept", accept); res.StatusCode != want {
+			t.Errorf("Accept %s = %d, want %d", accept, res.StatusCode, want)
+		}
+	}
+}
+
+func TestHeadersTakenAway(t *testing.T) {
+	h := site(t, model.Static{}, map[string]string{"index.html": "home", "_headers": "/*\n  ! Cache-Control\n  Vary: Origin\n"})
+	for _, target := range []string{"/", "/none"} {
+		if res := ask(h, "GET", target); len(res.Header["Cache-Control"]) != 0 || res.Header.Get("Vary") != "Origin" {
+			t.Errorf("%s: %v", target, res.Header)
+		}
+	}
+}
+
+func TestIfRange(t *testing.T) {
+	h := site(t, model.Static{}, map[string]string{"v.bin": strings.Repeat("0123456789", 100)})
+	tag := ask(h, "HEAD", "/v.bin").Header.Get("Etag")
+	for ifRange, want := range map[string]int{tag: 206, `"other"`: 200} {
+		if res := ask(h, "GET", "/v.bin", "Range", "bytes=1-2", "If-Range", ifRange); res.StatusCode != want {
+			t.Errorf("If-Range %s = %d, want %d", ifRange, res.StatusCode, want)
+		}
+	}
+	if res := ask(h, "GET", "/v.bin", "If-Match", `"other"`); res.StatusCode != http.StatusPreconditionFailed {
+		t.Errorf("If-Match = %d", res.StatusCode)
+	}
+	if res := ask(h, "HEAD", "/v.bin", "If-None-Match", "W/"+tag); res.StatusCode != http.StatusNotModified {
+		t.Errorf("If-None-Match = %d", res.StatusCode)
+	}
+	res := ask(h, "GET", "/v.bin", "Range", "bytes=0-1,4-5")
+	if body := text(t, res); res.StatusCode != 206 || !strings.HasPrefix(res.Header.Get("Content-Type"), "multipart/byteranges") || !strings.Contains(body, "45") {
+		t.Errorf("two ranges = %d %q", res.StatusCode, body)
+	}
+}
+
+// TestLargeFilesAreNotCached: they are read from the disk, whole and in part, on every way out.
+func TestLargeFilesAreNotCached(t *testing.T) {
+	large := strings.Repeat("0123456789abcdef", maxCached/8)
+	h := site(t, model.Static{}, map[string]string{"large.bin": large, "404.html": large})
+	for _, c := range []struct {
+		target, header string
+		status         int
+		want           string
+	}{{"/large.bin", "", 200, large}, {"/large.bin", "bytes=16-31", 206, "0123456789abcdef"}, {"/none", "", 404, large}} {
+		res := ask(h, "GET", c.target, "Range", c.header)
+		if c.header == "" {
+			res = ask(h, "GET", c.target)
+		}
+		if got := text(t, res); res.StatusCode != c.status || got != c.want {
+			t.Errorf("%s %s = %d, %d bytes", c.target, c.header, res.StatusCode, len(got))
+		}
+	}
+	if n := h.store.cache.bytes; n > maxCached {
+		t.Errorf("%d bytes are cached", n)
+	}
+}
+
+func TestCacheLetsGo(t *testing.T) {
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for i := range 2*cacheBudget/(100<<10) + 1 {
+		files[fmt.Sprintf("%d.bin", i)] = strings.Repeat(fmt.Sprintf("%08d", i), 100<<10/8)
+	}
+	digest, _, err := s.Import(t.Context(), archive(t, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := s.Handler(model.Static{Digest: digest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		for name, want := range files {
+			if got := text(t, ask(h, "GET", "/"+name)); got != want {
+				t.Fatalf("%s has %d bytes", name, len(got))
+			}
+		}
+	}
+	held := int64(0)
+	for _, p := range h.names {
+		if b := p.forms[atPlain].Load(); b != nil {
+			held += int64(len(b.bytes))
+		}
+	}
+	if held > cacheBudget || held != s.cache.bytes || held < cacheBudget/2 {
+		t.Errorf("%d bytes are held, %d are counted", held, s.cache.bytes)
+	}
+}
+
+func TestLongPathsCostLittle(t *testing.T) {
+	h := site(t, model.Static{}, map[string]string{"a/404.html": "lost", "404.html": "lost"})
+	began := time.Now()
+	for range 100 {
+		if res := ask(h, "GET", "/"+strings.Repeat("a/", 30_000)); res.StatusCode != http.StatusNotFound {
+			t.Fatal(res.StatusCode)
+		}
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("a hundred took %s", took)
+	}
+}
+
+// FuzzPaths: whatever is asked for, the answer is a file of the site, a move within it, or that there is none.
+func FuzzPaths(f *testing.F) {
+	for _, p := range []string{"/", "/a", "/a/../b", "//x", "/%2e%2e/x", "/old/x//y", "/.well-known/x", "/a.html", "/\\x", "/a/", "/index.html/", "/go/x"} {
+		f.Add(p, "q=1", true, true)
+	}
+	s, err := Open(f.TempDir())
+	if err != nil {
+		f.Fatal(err)
+	}
+	files := map[string]string{"index.html": "home", "a.html": "a", "a/b.html": "b", "b": "b", "docs/index.html": "d", "docs/404.html": "lost", "_redirects": "/old/* /:splat 301\n/go/:x /a/:x 200\n/f/* /a 200!\n", "_headers": "/a/*\n  X-A: 1\n"}
+	digest, _, err := s.Import(f.Context(), archive(f, files))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, p, query string, spa, keep bool) {
+		h, err := s.Handler(model.Static{Digest: digest, SPA: spa, KeepHTML: keep})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL.Path, r.URL.RawQuery = p, query
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		loc := w.Header().Get("Location")
+		switch w.Code {
+		case http.StatusOK, http.StatusNotFound:
+		case http.StatusMovedPermanently, http.StatusPermanentRedirect:
+			u, err := url.Parse(loc)
+			if !strings.HasPrefix(loc, "/") || strings.HasPrefix(loc, "//") || strings.Contains(loc, "\\") && !strings.Contains(query, "\\") || err == nil && u.Host != "" {
+				t.Errorf("%q leads to %q", p, loc)
+			}
+		default:
+			t.Errorf("%q is answered %d", p, w.Code)
+		}
+	})
 }
