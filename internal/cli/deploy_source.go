@@ -82,8 +82,8 @@ func (sh *shell) uploadSource(ctx context.Context, c *client.Client, t *pack.Tre
 			return
 		}
 		drawn = now
-		p.step("upload", bar(s.Bytes, t.Bytes), began)
-		p.note(fmt.Sprintf("%d of %s, %s of %s", s.Files, count(len(t.Files), "file"), size(s.Bytes), size(t.Bytes)))
+		note := fmt.Sprintf("%d of %s, %s of %s", s.Files, count(len(t.Files), "file"), size(s.Bytes), size(t.Bytes))
+		p.both("upload", bar(s.Bytes, t.Bytes), note, began)
 	})
 	src, err := c.ImportSource(ctx, packing, nil)
 	if e := packing.Close(); e != nil {

@@ -149,7 +149,10 @@ func (v *phaseView) show(d api.Deploy) {
 				v.open, v.since = i, time.Now()
 			}
 			detail := ph.Detail
-			if ph.Percent > 0 {
+			switch {
+			case ph.State == model.DeployBuilding:
+				detail = "" // the log says it sooner
+			case ph.Percent > 0:
 				detail = pct(ph.Percent) + " " + detail
 			}
 			v.p.step(name, detail, v.since)
@@ -160,8 +163,11 @@ func (v *phaseView) show(d api.Deploy) {
 			ended = d.FinishedAt
 		}
 		last := i == len(d.Phases)-1
-		ok := !last || d.State == model.DeploySucceeded || !d.State.Final()
-		v.p.end(ok, name, ph.Detail, ended.Sub(ph.Began))
+		ok, detail := !last || d.State == model.DeploySucceeded || !d.State.Final(), ph.Detail
+		if !ok && ph.State == model.DeployBuilding {
+			detail = "" // of a step that went well
+		}
+		v.p.end(ok, name, detail, ended.Sub(ph.Began))
 		v.shown = i + 1
 	}
 	if !d.State.Final() && len(d.Phases) == 0 {

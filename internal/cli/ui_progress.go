@@ -105,6 +105,17 @@ func (p *progress) step(name, detail string, since time.Time) {
 	p.draw()
 }
 
+// both is step and note at once.
+func (p *progress) both(name, detail, note string, since time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.tty {
+		p.inside(note)
+	}
+	p.name, p.detail, p.since = name, detail, since
+	p.draw()
+}
+
 // note shows what goes on inside of the step on its way: on a terminal only, under its line.
 func (p *progress) note(text string) {
 	p.mu.Lock()
