@@ -91,6 +91,9 @@ func (l *buildLog) say(step, text string) {
 // stepForm is how BuildKit names the steps of a Dockerfile: "[build 3/6] RUN go build".
 var stepForm = regexp.MustCompile(`^(\[[^\]]*\d+/\d+\]) (.*)$`)
 
+// missingForm is how BuildKit says that a file of COPY is not there.
+var missingForm = regexp.MustCompile(`failed to calculate checksum of ref [^"]*"/?([^"]*)": not found`)
+
 // take reads one report of progress.
 func (l *buildLog) take(s *client.SolveStatus) {
 	for _, v := range s.Vertexes {
@@ -195,6 +198,9 @@ func (l *buildLog) failure(err error) error {
 	case strings.Contains(text, "failed to resolve source metadata"), strings.Contains(text, "failed to do request"), strings.Contains(text, "no such host"):
 		return model.Errorf(model.KindUnavailable, "a base image is not here and cannot be fetched").WithWhy("%s", text).
 			WithHint("check the name behind FROM and the network; offline, import it first: pandabox images import FILE").Wrap(err)
+	case missingForm.MatchString(text):
+		return model.Invalid("the build copies %s, which is not in the source", missingForm.FindStringSubmatch(text)[1]).
+			WithHint("is it left out by .gitignore, .pandaboxignore or .dockerignore?").Wrap(err)
 	case strings.Contains(text, "no space left on device"):
 		return model.Errorf(model.KindNoSpace, "the build filled the disk").WithWhy("%s", text).WithHint("make room, or remove the build cache: pandabox build prune").Wrap(err)
 	}
