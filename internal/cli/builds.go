@@ -148,7 +148,11 @@ func whyBuild(b api.Build) string {
 	if b.Error == nil {
 		return ""
 	}
-	return short(b.Error.What, 60)
+	text := b.Error.What
+	if b.Error.Why != "" {
+		text += ": " + b.Error.Why
+	}
+	return short(text, 100)
 }
 
 // first returns the first argument, "" where there is none.
