@@ -216,12 +216,11 @@ func (b blobs) each(yield func(hash, file string) error) error {
 }
 
 // removeOld removes a file unless somebody wrote it or found it to be there lately.
-func (b blobs) removeOld(file string, now time.Time) (gone bool, err error) {
+func (b blobs) removeOld(file string, now time.Time) error {
 	b.use.Lock()
 	defer b.use.Unlock()
 	if !old(file, now) {
-		return false, nil
+		return nil
 	}
-	err = os.Remove(file)
-	return err == nil, err
+	return os.Remove(file)
 }

@@ -24,6 +24,9 @@ type Store struct {
 	dir   string
 	blobs blobs
 	cache cache
+
+	imports sync.RWMutex // held for reading by every import, whose contents no site names yet
+	named   sync.Map     // files of sites that somebody wanted kept since they were imported
 }
 
 // Open makes or opens the store of a directory.
@@ -104,6 +107,8 @@ type gatherer struct {
 
 // gather keeps the site that from takes.
 func (s *Store) gather(ctx context.Context, from func(*gatherer) error) (digest string, site *Site, err error) {
+	s.imports.RLock()
+	defer s.imports.RUnlock()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	into := s.blobs
@@ -245,6 +250,7 @@ func (s *Store) keep(digest string, text []byte) error {
 	}
 	s.blobs.use.RLock()
 	defer s.blobs.use.RUnlock()
+	s.named.Delete(s.siteFile(digest))
 	if err := writeWhole(s.dir, s.siteFile(digest), text); err != nil {
 		return fmt.Errorf("keeping a site: %w", err)
 	}

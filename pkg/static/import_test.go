@@ -258,6 +258,70 @@ func TestReclaim(t *testing.T) {
 	}
 }
 
+// TestReclaimAtOnce: a site that was kept once needs no grace when it no longer is.
+func TestReclaimAtOnce(t *testing.T) {
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{"index.html": words}
+	digest, _, err := s.Import(t.Context(), archive(t, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reclaim := func(keep ...string) {
+		t.Helper()
+		if err := s.Reclaim(keep, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reclaim()
+	reclaim(digest)
+	if _, _, err := s.Import(t.Context(), archive(t, files)); err != nil { // it counts as new
+		t.Fatal(err)
+	}
+	reclaim()
+	if _, err := s.Site(digest); err != nil {
+		t.Errorf("a site imported anew is gone: %v", err)
+	}
+	reclaim(digest)
+	reclaim()
+	nothingLeft(t, s)
+}
+
+// TestReclaimWhileImporting: whatever is reclaimed meanwhile, what was imported is whole.
+func TestReclaimWhileImporting(t *testing.T) {
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 200 {
+			if err := s.Reclaim(nil, time.Now()); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for i := range 30 {
+		digest, _, err := s.Import(t.Context(), archive(t, map[string]string{"index.html": words, "n": strings.Repeat("x", i%3)}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := s.Handler(model.Static{Digest: digest})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, accept := range []string{"", "br", "zstd", "gzip"} {
+			if res := ask(h, "GET", "/", "Accept-Encoding", accept); res.StatusCode != http.StatusOK {
+				t.Fatalf("round %d, %q: %d", i, accept, res.StatusCode)
+			}
+		}
+	}
+	<-done
+}
+
 func TestContentLostOnDisk(t *testing.T) {
 	h := site(t, model.Static{}, map[string]string{"index.html": words})
 	if err := os.RemoveAll(h.store.blobs.dir); err != nil {

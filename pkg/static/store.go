@@ -12,7 +12,8 @@ import (
 	"github.com/pandabox/pandabox/pkg/model"
 )
 
-// unnamedFor is how long contents that no site names are kept: they may belong to an upload that goes on.
+// unnamedFor is how long sites that nobody names are kept, and contents that no site has: they may belong to an upload
+// that goes on, or to a deploy about to begin.
 const unnamedFor = time.Hour
 
 // Site returns a kept site; one that is not there is a *model.Error of KindNotFound.
@@ -42,8 +43,8 @@ func (s *Store) Handler(o model.Static) (*Handler, error) {
 	return newHandler(s, site, o), nil
 }
 
-// Reclaim removes the sites whose digests are not in keep, and the contents that no kept site has. What is younger than
-// an hour stays.
+// Reclaim removes the sites whose digests are not in keep, and the contents that no kept site has. A site that was in no
+// keep so far may belong to a deploy that is about to begin: it stays for an hour.
 func (s *Store) Reclaim(keep []string, now time.Time) error {
 	wanted := map[string]bool{}
 	for _, digest := range keep {
@@ -53,36 +54,60 @@ func (s *Store) Reclaim(keep []string, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("reclaiming sites: %w", err)
 	}
-	named := map[string]bool{}
 	var errs []error
 	for _, file := range files {
-		if !wanted[file] && old(file, now) {
-			gone, err := s.blobs.removeOld(file, now)
-			if errs = append(errs, err); gone {
-				continue
-			}
+		if wanted[file] {
+			s.named.Store(file, true)
+		} else {
+			errs = append(errs, s.removeSite(file, now))
 		}
+	}
+	return errors.Join(append(errs, s.reclaimContents(now))...)
+}
+
+// removeSite removes the list of a site unless it is too new to be sure that nobody wants it.
+func (s *Store) removeSite(file string, now time.Time) error {
+	s.blobs.use.Lock()
+	defer s.blobs.use.Unlock()
+	if _, named := s.named.Load(file); !named && !old(file, now) {
+		return nil
+	}
+	s.named.Delete(file)
+	return os.Remove(file)
+}
+
+// reclaimContents removes what no site has: at once where no import goes on, else what is old.
+func (s *Store) reclaimContents(now time.Time) error {
+	if s.imports.TryLock() {
+		defer s.imports.Unlock()
+		now = now.Add(2 * unnamedFor)
+	}
+	files, err := filepath.Glob(filepath.Join(s.dir, "sites", "*"))
+	if err != nil {
+		return fmt.Errorf("reclaiming sites: %w", err)
+	}
+	named := map[string]bool{}
+	for _, file := range files {
 		site, err := s.Site("sha256:" + filepath.Base(file))
 		if err != nil { // without its list nobody knows which contents it needs
-			return errors.Join(append(errs, err)...)
+			return err
 		}
 		for _, f := range site.Files {
 			named[f.Hash] = true
 		}
 	}
+	var errs []error
 	errs = append(errs, s.blobs.each(func(hash, file string) error {
-		if named[hash] || !old(file, now) {
+		if named[hash] {
 			return nil
 		}
-		_, err := s.blobs.removeOld(file, now)
-		return err
+		return s.blobs.removeOld(file, now)
 	}))
 	for _, dir := range []string{s.dir, s.blobs.dir} {
 		temporary, err := filepath.Glob(filepath.Join(dir, ".new-*"))
 		errs = append(errs, err)
 		for _, file := range temporary {
-			_, err := s.blobs.removeOld(file, now)
-			errs = append(errs, err)
+			errs = append(errs, s.blobs.removeOld(file, now))
 		}
 	}
 	return errors.Join(errs...)
