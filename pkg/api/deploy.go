@@ -10,6 +10,7 @@ type Deploy struct {
 	Release     int    `json:"release,omitempty" doc:"number of the release it moves to; absent when that is forgotten"`
 	FromRelease int    `json:"fromRelease,omitempty" doc:"number of the release that served when it began"`
 	URL         string `json:"url,omitempty" doc:"where the workload answers"`
+	Approval    string `json:"approval,omitempty" doc:"the approval that the deploy waits for; it is not created yet and has no id then"`
 }
 
 // NewDeploy asks for a new release and a deploy of it. What does not exist yet is made: project, environment, app and

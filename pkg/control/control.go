@@ -41,26 +41,31 @@ type Config struct {
 
 // Control is every use case, by noun. Its methods may be called from any goroutine.
 type Control struct {
-	Box       *Box
-	Tokens    *Tokens
-	Apps      *Apps
-	Images    *Images
-	Functions *Functions
-	KV        *KV
-	Jobs      *Jobs
-	Sources   *UploadedSources
-	Builds    *Builds
-	Pushes    *Pushes
-	Deploys   *Deploys
-	Releases  *Releases
-	Scale     *Scaling
-	Variables *Variables
-	Domains   *Domains
-	Workloads *Workloads
-	Logs      *Logs
-	Exec      *Exec
-	Events    *Events
-	Audit     *Audit
+	Box         *Box
+	Tokens      *Tokens
+	Apps        *Apps
+	Images      *Images
+	Functions   *Functions
+	KV          *KV
+	Jobs        *Jobs
+	Sources     *UploadedSources
+	Builds      *Builds
+	Pushes      *Pushes
+	Trackings   *Trackings
+	Protections *Protections
+	Approvals   *Approvals
+	Promotions  *Promotions
+	Previews    *Previews
+	Deploys     *Deploys
+	Releases    *Releases
+	Scale       *Scaling
+	Variables   *Variables
+	Domains     *Domains
+	Workloads   *Workloads
+	Logs        *Logs
+	Exec        *Exec
+	Events      *Events
+	Audit       *Audit
 
 	cfg  Config
 	url  *url.URL
@@ -96,6 +101,8 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	c.Events, c.Audit = &Events{c}, &Audit{c}
 	c.Functions, c.KV = &Functions{c}, &KV{c}
 	c.Jobs, c.Pushes = &Jobs{c}, &Pushes{c}
+	c.Trackings, c.Protections, c.Approvals = &Trackings{c}, &Protections{c}, &Approvals{c}
+	c.Promotions, c.Previews = &Promotions{c}, &Previews{c}
 	c.Sources, c.Builds = &UploadedSources{c}, &Builds{c}
 	return c, nil
 }

@@ -26,6 +26,7 @@ type Deploy struct {
 	Release     int    `json:"release"`               // number of the release it moves to; 0 when that is forgotten
 	FromRelease int    `json:"fromRelease,omitempty"` // number of the release it came from; 0 for none
 	URL         string `json:"url,omitempty"`         // where the workload answers; "" without domains
+	Approval    string `json:"approval,omitempty"`    // the approval that the deploy waits for; it is not created yet and has no id then
 }
 
 // DeployOptions go with the smaller sorts of deploy.

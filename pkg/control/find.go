@@ -74,11 +74,15 @@ func (c *Control) find(tx *store.Tx, actor model.Actor, p identity.Permission, r
 	return place{}, err
 }
 
-// findToChange is find for what may not be done to a workload on its way out.
+// findToChange is find for what may not be done to a workload on its way out, nor by everybody in a protected
+// environment.
 func (c *Control) findToChange(tx *store.Tx, actor model.Actor, p identity.Permission, ref Ref) (place, error) {
 	pl, err := c.find(tx, actor, p, ref)
 	if err == nil && pl.w.Deleting {
 		err = beingDestroyed(ref)
+	}
+	if err == nil {
+		err = c.guard(actor, pl)
 	}
 	return pl, err
 }

@@ -83,12 +83,15 @@ func (d *Deploys) Create(ctx context.Context, actor model.Actor, ref Ref, n NewD
 		key := n.IdempotencyKey
 		n.IdempotencyKey = ""
 		id, err := once(d.c, tx, actor, o.ID, "deploy.create", key, []any{ref.App, ref.env(), n}, func() (string, error) {
+			if held, err := d.c.held(tx, actor, o, ref, n.Project, request{New: n}, n.what()); err != nil || held != "" {
+				return held, err
+			}
 			return d.c.create(tx, actor, o, ref, n)
 		})
 		if err != nil {
 			return err
 		}
-		out, err = d.c.deployByID(tx, id)
+		out, err = d.c.approvalOr(tx, id, ref)
 		return err
 	})
 	return out, err
@@ -114,6 +117,9 @@ func (c *Control) create(tx *store.Tx, actor model.Actor, o model.Org, ref Ref, 
 	jobs, err := jobsOf(tx, pl.w, n.Jobs)
 	if err != nil {
 		return "", err
+	}
+	if pl.env.Kind == model.EnvPreview {
+		jobs = nil // what runs on a schedule is for the real thing
 	}
 	if err := jobNames(tx, pl, jobs); err != nil {
 		return "", err

@@ -80,6 +80,9 @@ func (v *Variables) Set(ctx context.Context, actor model.Actor, ref Ref, ch Vari
 		if err != nil {
 			return err
 		}
+		if err := v.c.guard(actor, pl); err != nil {
+			return err
+		}
 		changed, err := v.c.changeVariables(tx, &pl.w, ch)
 		if err != nil {
 			return err

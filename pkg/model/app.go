@@ -15,12 +15,13 @@ const (
 
 // App is a deployable of a project. It runs once per environment; see Workload.
 type App struct {
-	ID        string    `json:"id"`
-	OrgID     string    `json:"orgId"`
-	ProjectID string    `json:"projectId"`
-	Name      string    `json:"name"` // unique in the org, so that -a NAME is never ambiguous
-	Kind      AppKind   `json:"kind"`
-	CreatedAt time.Time `json:"createdAt"`
+	ID         string      `json:"id"`
+	OrgID      string      `json:"orgId"`
+	ProjectID  string      `json:"projectId"`
+	Name       string      `json:"name"` // unique in the org, so that -a NAME is never ambiguous
+	Kind       AppKind     `json:"kind"`
+	Previewing *Previewing `json:"previewing,omitempty"` // nil is the default
+	CreatedAt  time.Time   `json:"createdAt"`
 }
 
 // Workload is an app in one environment: what should run there. Its fields are intent; what is seen is in
@@ -38,6 +39,7 @@ type Workload struct {
 	Scale         map[string]Scale `json:"scale,omitempty"`       // by process, in place of the release's own; zero fields keep the release's
 	ConfigVersion int              `json:"configVersion"`         // the newest Config; 0 means none yet
 	SecretNames   []string         `json:"secretNames,omitempty"` // variables that the app's own file calls secret, set or not
+	Tracking      *Tracking        `json:"tracking,omitempty"`    // which pushes are deployed; nil is the default
 	LastRelease   int              `json:"lastRelease"`           // the greatest release number given out
 	Deleting      bool             `json:"deleting,omitempty"`    // remove every trace, then the record
 	CreatedAt     time.Time        `json:"createdAt"`

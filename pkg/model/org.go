@@ -39,5 +39,6 @@ type Environment struct {
 	Name      string          `json:"name"` // unique in the project: production, staging, development, or a preview's name
 	Kind      EnvironmentKind `json:"kind"`
 	Protected bool            `json:"protected,omitempty"`
+	Preview   *Preview        `json:"preview,omitempty"` // of kind preview
 	CreatedAt time.Time       `json:"createdAt"`
 }

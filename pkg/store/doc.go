@@ -28,6 +28,8 @@
 //	builds                        BUILD → model.Build
 //	├ builds.workload             WORKLOAD/BUILD
 //	└ builds.open                 RELEASE, of those not over
+//	approvals                     APPROVAL → model.Approval
+//	└ approvals.org               ORG/APPROVAL
 //	domains                       HOST → model.Domain
 //	└ domains.workload            WORKLOAD/HOST
 //	jobs                          JOB → model.Job

@@ -28,6 +28,7 @@ func migrations() []migration {
 		{"the first tree", firstTree},
 		{"jobs and their runs", treeOf("jobs", "jobs.workload", "jobs.name", "runs", "runs.due", "runs.open")},
 		{"builds", treeOf("builds", "builds.workload", "builds.open")},
+		{"approvals", treeOf("approvals", "approvals.org")},
 	}
 }
 

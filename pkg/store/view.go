@@ -76,7 +76,15 @@ func (s *Store) Keep(ctx context.Context) (k model.Keep, err error) {
 				}
 			}
 		}
-		delete(images, "")
+		err = tx.awaited(func(image, bundle, site, source string) {
+			images[image], bundles[bundle], sites[site], sources[source] = true, true, true, true
+		})
+		if err != nil {
+			return err
+		}
+		for _, set := range []map[string]bool{images, bundles, sites, sources} {
+			delete(set, "")
+		}
 		k.Images, k.Bundles, k.Environments = sorted(images), sorted(bundles), sorted(envs)
 		k.Sites, k.Sources = sorted(sites), sorted(sources)
 		k.Builds, err = tx.buildIDs()
