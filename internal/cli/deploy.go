@@ -121,7 +121,7 @@ func (sh *shell) ship(ctx context.Context, dir string, m *manifest.Manifest, s s
 	if err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && d.Approval == "" {
 		return sh.giveUp(ctx, c, d, ref)
 	}
 	s.cancels = true

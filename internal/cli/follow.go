@@ -33,6 +33,13 @@ func (w *waiting) verboseFlag(cmd *cobra.Command) {
 // follow shows a deploy's phases until its end, prints its result, and returns why it failed.
 func (sh *shell) follow(ctx context.Context, c *client.Client, d api.Deploy, w waiting, began time.Time) error {
 	ref := client.Ref{App: d.App, Env: d.Env}
+	if d.Approval != "" {
+		if sh.json {
+			return sh.writeJSON(d)
+		}
+		sh.done("it waits for approval; an admin allows it: %s", hint("approvals approve "+d.Approval, ref))
+		return nil
+	}
 	if w.detach {
 		if sh.json {
 			return sh.writeJSON(d)
