@@ -26,11 +26,22 @@ func (j *packageJSON) uses(name string) bool {
 	return run || dev
 }
 
+// hooks tells whether installing runs scripts of the project, which may need what only building needs.
+func (j *packageJSON) hooks() bool {
+	for _, name := range []string{"preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare"} {
+		if _, ok := j.Scripts[name]; ok {
+			return true
+		}
+	}
+	return false
+}
+
 // packageManager is how a project's packages are fetched, and its scripts run.
 type packageManager struct {
 	name, lock string
 	setup      string // before anything else; "" nothing
 	install    string
+	production string // install without what only building needs; "" where there is no such command
 	cache      string
 	run        string
 	prune      string
@@ -52,6 +63,26 @@ func nodePlan(p *project) (*Plan, error) {
 	if p.has(".npmrc") {
 		settings = ".npmrc "
 	}
+	_, builds := j.Scripts["build"]
+	out, whyOut := p.siteOutput(&j)
+	if out == "" && !builds && m.production != "" && !j.hooks() {
+		start, whyStart, err := p.nodeStart(&j, m)
+		if err != nil {
+			return nil, err
+		}
+		// One stage: what changes from one build to the next is the last COPY.
+		return &Plan{Version: v, Reasons: append(reasons, whyStart), Dockerfile: dockerfile(
+			"FROM node:"+v+"-bookworm-slim",
+			"WORKDIR /app",
+			"ENV NODE_ENV=production",
+			when(m.setup != "", m.setup),
+			"COPY package.json "+settings+glob(m.lock)+"./",
+			"RUN --mount=type=cache,target="+m.cache+" "+m.production,
+			"COPY . .",
+			"USER node",
+			shell(start),
+		)}, nil
+	}
 	lines := []string{
 		"FROM node:" + v + "-bookworm-slim AS build",
 		"WORKDIR /app",
@@ -60,12 +91,11 @@ func nodePlan(p *project) (*Plan, error) {
 		"RUN --mount=type=cache,target=" + m.cache + " " + m.install,
 		"COPY . .",
 	}
-	_, builds := j.Scripts["build"]
 	if builds {
 		lines = append(lines, "ENV NODE_ENV=production", "RUN "+m.run+" build")
 		reasons = append(reasons, "package.json has the script build")
 	}
-	if out, whyOut := p.siteOutput(&j); out != "" && (builds || p.opt.Kind == model.KindStatic) {
+	if out != "" && (builds || p.opt.Kind == model.KindStatic) {
 		return &Plan{Version: v, Output: "/app/" + out, Reasons: append(reasons, whyOut), Dockerfile: dockerfile(lines...)}, nil
 	}
 	start, whyStart, err := p.nodeStart(&j, m)
@@ -109,11 +139,13 @@ func (p *project) packageManager(j *packageJSON) (packageManager, string) {
 	case p.has("pnpm-lock.yaml"):
 		return packageManager{
 			name: "pnpm", lock: "pnpm-lock.yaml", setup: corepack("pnpm"), install: "pnpm install --frozen-lockfile --store-dir /pnpm/store",
-			cache: "/pnpm/store", run: "pnpm run", prune: "pnpm prune --prod --ignore-scripts",
+			production: "pnpm install --frozen-lockfile --prod --store-dir /pnpm/store",
+			cache:      "/pnpm/store", run: "pnpm run", prune: "pnpm prune --prod --ignore-scripts",
 		}, "pnpm-lock.yaml is there: pnpm"
 	case p.has("yarn.lock") && strings.HasPrefix(cut(j.PackageManager, 1), "1"), p.has("yarn.lock") && !strings.HasPrefix(j.PackageManager, "yarn@"):
 		return packageManager{
-			name: "yarn", lock: "yarn.lock", setup: "", install: "yarn install --frozen-lockfile --cache-folder /yarn", cache: "/yarn", run: "yarn run",
+			name: "yarn", lock: "yarn.lock", setup: "", install: "yarn install --frozen-lockfile --cache-folder /yarn",
+			production: "yarn install --frozen-lockfile --production --cache-folder /yarn", cache: "/yarn", run: "yarn run",
 			prune: "yarn install --frozen-lockfile --production --ignore-scripts --prefer-offline --cache-folder /tmp/yarn",
 		}, "yarn.lock is there: yarn"
 	case p.has("yarn.lock"):
@@ -122,9 +154,9 @@ func (p *project) packageManager(j *packageJSON) (packageManager, string) {
 		}, "packageManager in package.json says " + j.PackageManager
 	case p.has("package-lock.json"), p.has("npm-shrinkwrap.json"):
 		lock := p.first("package-lock.json", "npm-shrinkwrap.json")
-		return packageManager{name: "npm", lock: lock, install: "npm ci", cache: "/root/.npm", run: "npm run", prune: "npm prune --omit=dev --ignore-scripts"}, lock + " is there: npm"
+		return packageManager{name: "npm", lock: lock, install: "npm ci", production: "npm ci --omit=dev", cache: "/root/.npm", run: "npm run", prune: "npm prune --omit=dev --ignore-scripts"}, lock + " is there: npm"
 	}
-	return packageManager{name: "npm", install: "npm install", cache: "/root/.npm", run: "npm run", prune: "npm prune --omit=dev --ignore-scripts"}, "no lock file is there: npm, newest versions"
+	return packageManager{name: "npm", install: "npm install", production: "npm install --omit=dev", cache: "/root/.npm", run: "npm run", prune: "npm prune --omit=dev --ignore-scripts"}, "no lock file is there: npm, newest versions"
 }
 
 // siteOutput returns the folder a static site generator writes to, "" where the project is a server.
