@@ -44,6 +44,7 @@ func (a *API) register() {
 	a.registerJobs()
 	a.registerDeploys()
 	a.registerReleases()
+	a.registerEnvironments()
 	a.registerVariables()
 	a.registerDomains()
 	a.registerLogs()

@@ -232,7 +232,7 @@ func TestRecordRemoved(t *testing.T) {
 			want = 2
 		case "events":
 			want = 4
-		case "orgs", "orgs.name", "deploys", "deploys.workload", "tokens", "tokens.hash", "tokens.org", "audit", "audit.org", "idempotency", "idempotency.expiry", "blobs":
+		case "orgs", "orgs.name", "deploys", "deploys.workload", "tokens", "tokens.hash", "tokens.org", "approvals", "approvals.org", "audit", "audit.org", "idempotency", "idempotency.expiry", "blobs":
 			want = 0
 		}
 		if n != want {
