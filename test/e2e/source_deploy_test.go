@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"os/exec"
@@ -144,43 +143,97 @@ func TestDeployOfAFolder(t *testing.T) {
 	}
 }
 
+// following is a pandabox deploy under way in a folder.
+type following struct {
+	*folder
+	cmd  *exec.Cmd
+	said *os.File
+}
+
+// begin deploys the folder, whose build never ends, and waits until that runs.
+func (f *folder) begin() *following {
+	f.Helper()
+	said, err := os.Create(filepath.Join(f.TempDir(), "said"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = said.Close() })
+	d := &following{f, exec.CommandContext(f.Context(), f.box.Bin, "deploy"), said}
+	d.cmd.Dir = f.dir
+	d.cmd.Env = append(os.Environ(), "PANDABOX_SOCKET="+f.box.Socket(), "HOME="+f.box.Dir)
+	d.cmd.Stdout, d.cmd.Stderr = said, said
+	if err := d.cmd.Start(); err != nil {
+		f.Fatal(err)
+	}
+	f.eventually("the step that never ends", d.working)
+	return d
+}
+
+func (d *following) working() bool {
+	return len(pidsOf(d.T, func(cmdline string) bool { return strings.HasPrefix(cmdline, "/testapp worker") })) > 0
+}
+
+// text is what the command has said.
+func (d *following) text() string {
+	b, err := os.ReadFile(d.said.Name())
+	if err != nil {
+		d.Fatal(err)
+	}
+	return string(b)
+}
+
+// interrupt sends Ctrl-C and insists on a deploy that was canceled, with nothing of it left.
+func (d *following) interrupt() {
+	d.Helper()
+	began := time.Now()
+	if err := d.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		d.Fatal(err)
+	}
+	var exit *exec.ExitError
+	if err := d.cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 130 {
+		d.Errorf("the command ended %v\n%s", err, d.text())
+	}
+	if d.working() {
+		d.Error("a process of the build goes on")
+	}
+	d.Logf("canceled within %s", time.Since(began))
+	if !regexp.MustCompile(`(?m)^error: interrupted; deploy deploy-\S+ was canceled\n  v1 of shop is still serving$`).MatchString(d.text()) {
+		d.Errorf("it says\n%s", d.text())
+	}
+	if b := d.newest(); b.State != model.BuildCanceled {
+		d.Errorf("the build is %+v", b)
+	}
+}
+
 // TestCtrlCEndsABuild sends it to the command, and looks whether anything of the build goes on.
 func TestCtrlCEndsABuild(t *testing.T) {
 	f := start(t).folder("shop")
 	f.run(0, nil, "deploy")
 	f.dockerfile("2", `RUN ["/testapp", "worker"]`)
-	cmd := exec.CommandContext(t.Context(), f.box.Bin, "deploy")
-	cmd.Dir = f.dir
-	cmd.Env = append(os.Environ(), "PANDABOX_SOCKET="+f.box.Socket(), "HOME="+f.box.Dir)
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	working := func() bool {
-		return len(pidsOf(t, func(cmdline string) bool { return strings.HasPrefix(cmdline, "/testapp worker") })) > 0
-	}
-	f.eventually("the step that never ends", working)
-	began := time.Now()
-	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
-	var exit *exec.ExitError
-	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 130 {
-		t.Errorf("the command ended %v\n%s", err, said.String())
-	}
-	if working() {
-		t.Error("a process of the build goes on")
-	}
-	t.Logf("canceled within %s", time.Since(began))
-	if !regexp.MustCompile(`(?m)^error: interrupted; deploy deploy-\S+ was canceled\n  v1 of shop is still serving$`).MatchString(said.String()) {
-		t.Errorf("it says\n%s", said.String())
-	}
+	f.begin().interrupt()
 	f.answers("shop", "/", "shop 1")
-	if b := f.newest(); b.State != model.BuildCanceled {
-		t.Errorf("the build is %+v", b)
-	}
 	f.dockerfile("3")
 	f.run(0, nil, "deploy", "-q")
 	f.answers("shop", "/", "shop 3")
+}
+
+// TestABuildIsFollowedOverACrash kills the daemon under a build: whoever follows sees it begin again.
+func TestABuildIsFollowedOverACrash(t *testing.T) {
+	f := start(t).folder("shop")
+	f.run(0, nil, "deploy")
+	f.dockerfile("2", `RUN ["/testapp", "echo", "once"]`, `RUN ["/testapp", "worker"]`)
+	d := f.begin()
+	f.eventually("the log", func() bool { return strings.Contains(d.text(), "] working on") })
+	if err := f.box.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.box.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.eventually("the log of the second attempt", func() bool { return strings.Count(d.text(), "] working on") == 2 })
+	if text := d.text(); strings.Count(text, "] once\n") != 1 || !strings.Contains(text, "[2/3] cached\n") {
+		t.Errorf("what was built before is built again:\n%s", text)
+	}
+	d.interrupt()
+	f.answers("shop", "/", "shop 1")
 }
