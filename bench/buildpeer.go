@@ -13,9 +13,7 @@ import (
 
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
-	"github.com/moby/buildkit/client"
 	"github.com/opencontainers/go-digest"
-	"github.com/tonistiigi/fsutil"
 
 	"github.com/pandabox/pandabox/test/ociimage"
 )
@@ -25,43 +23,46 @@ const plainNamespace = "plain"
 
 // plainBuildKit is stock buildkitd beside a box, in the same containerd, with the settings it comes with.
 type plainBuildKit struct {
-	cmd    *exec.Cmd
-	done   chan struct{}
-	client *client.Client
+	cmd     *exec.Cmd
+	done    chan struct{}
+	address string
+	command string // buildctl
 }
 
-// buildkitd returns stock buildkitd of the version that pandabox is made with, built on first use.
-func (s *setup) buildkitd(ctx context.Context) (string, error) {
+// buildkit returns stock buildkitd and buildctl of the version that pandabox is made with, built on first use.
+func (s *setup) buildkit(ctx context.Context) (daemon, command string, err error) {
 	version, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Version}}", "github.com/moby/buildkit").Output()
 	if err != nil {
-		return "", fmt.Errorf("finding BuildKit's version: %w", err)
+		return "", "", fmt.Errorf("finding BuildKit's version: %w", err)
 	}
 	v := strings.TrimSpace(string(version))
-	program := filepath.Join(s.cache, "buildkitd-"+v)
-	if _, err := os.Stat(program); err == nil {
-		return program, nil
+	daemon, command = filepath.Join(s.cache, "buildkitd-"+v), filepath.Join(s.cache, "buildctl-"+v)
+	if _, err := os.Stat(command); err == nil {
+		return daemon, command, nil
 	}
-	dir, err := os.MkdirTemp(s.dir, "buildkitd-")
+	dir, err := os.MkdirTemp(s.dir, "buildkit-")
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
+	const from = "github.com/moby/buildkit/cmd/"
 	for _, args := range [][]string{
 		{"mod", "init", "peer"},
-		{"get", "github.com/moby/buildkit/cmd/buildkitd@" + v},
-		{"build", "-trimpath", "-ldflags", "-s -w", "-o", program, "github.com/moby/buildkit/cmd/buildkitd"},
+		{"get", from + "buildkitd@" + v, from + "buildctl@" + v},
+		{"build", "-trimpath", "-ldflags", "-s -w", "-o", daemon, from + "buildkitd"},
+		{"build", "-trimpath", "-ldflags", "-s -w", "-o", command, from + "buildctl"},
 	} {
 		cmd := exec.CommandContext(ctx, "go", args...)
 		cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := cmd.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("building buildkitd: %w\n%s", err, text)
+			return "", "", fmt.Errorf("building BuildKit: %w\n%s", err, text)
 		}
 	}
-	return program, nil
+	return daemon, command, nil
 }
 
 // plainBuildKit starts stock buildkitd with the bases.
 func (s *setup) plainBuildKit(ctx context.Context, b *bench, bases []ociimage.Base) (_ *plainBuildKit, err error) {
-	program, err := s.buildkitd(ctx)
+	program, command, err := s.buildkit(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +90,8 @@ func (s *setup) plainBuildKit(ctx context.Context, b *bench, bases []ociimage.Ba
   snapshotter = "overlayfs"
   networkMode = "host"
   [worker.containerd.runtime]
-    name = %q
+    name = "io.containerd.runc.v2"
+    path = %q
     options = { BinaryName = %q, Root = %q }
 `, filepath.Join(dir, "root"), socket, filepath.Join(b.RunDir, "containerd.sock"), plainNamespace, filepath.Join(filepath.Dir(runc[0]), "shim"), runc[0], filepath.Join(dir, "runc"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
@@ -100,7 +102,7 @@ func (s *setup) plainBuildKit(ctx context.Context, b *bench, bases []ociimage.Ba
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	p := &plainBuildKit{cmd: exec.Command(program, "--config", config), done: make(chan struct{})}
+	p := &plainBuildKit{cmd: exec.Command(program, "--config", config), done: make(chan struct{}), address: "unix://" + socket, command: command}
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting buildkitd: %w", err)
@@ -108,12 +110,8 @@ func (s *setup) plainBuildKit(ctx context.Context, b *bench, bases []ociimage.Ba
 	go func() { defer close(p.done); _ = p.cmd.Wait() }()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if p.client, err = client.New(ctx, "unix://"+socket); err != nil {
-		p.end(&err)
-		return nil, err
-	}
 	for {
-		if w, err := p.client.ListWorkers(ctx); err == nil && len(w) > 0 {
+		if exec.CommandContext(ctx, command, "--addr", p.address, "debug", "workers").Run() == nil {
 			return p, nil
 		}
 		select {
@@ -129,29 +127,18 @@ func (s *setup) plainBuildKit(ctx context.Context, b *bench, bases []ociimage.Ba
 	}
 }
 
-// build makes an image of a folder with a Dockerfile, ready to run, as `docker build` does.
+// build makes an image of a folder with a Dockerfile, ready to run, and returns how long the command took.
 func (p *plainBuildKit) build(ctx context.Context, dir, name string) (time.Duration, error) {
-	source, err := fsutil.NewFS(dir)
-	if err != nil {
-		return 0, err
-	}
 	began := time.Now()
-	_, err = p.client.Solve(ctx, nil, client.SolveOpt{
-		Frontend: "dockerfile.v0", FrontendAttrs: map[string]string{"image-resolve-mode": "local"},
-		LocalMounts: map[string]fsutil.FS{"context": source, "dockerfile": source},
-		Exports:     []client.ExportEntry{{Type: client.ExporterImage, Attrs: map[string]string{"name": "plain.local/" + name, "unpack": "true"}}},
-		SharedKey:   dir,
-	}, nil)
-	if err != nil {
-		return 0, fmt.Errorf("building with plain BuildKit: %w", err)
+	cmd := exec.CommandContext(ctx, p.command, "--addr", p.address, "build", "--progress", "plain", "--frontend", "dockerfile.v0", "--opt", "image-resolve-mode=local",
+		"--local", "context="+dir, "--local", "dockerfile="+dir, "--output", "type=image,unpack=true,name=plain.local/"+name)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("building with plain BuildKit: %w\n%s", err, text)
 	}
 	return time.Since(began), nil
 }
 
 func (p *plainBuildKit) end(err *error) {
-	if p.client != nil {
-		_ = p.client.Close()
-	}
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:

@@ -68,6 +68,7 @@ func nodeProject() project {
 			"package.json":      `{"name":"shop","version":"1.0.0","engines":{"node":"` + ociimage.NodeVersion + `"},"scripts":{"start":"node index.js"},"dependencies":{"picocolors":"1.1.1"}}` + "\n",
 			"package-lock.json": ociimage.NpmLock,
 			"index.js": `const colors = require("picocolors")
+process.on("SIGTERM", () => process.exit()) // as the first process of a container it would be ignored
 require("http").createServer((req, res) => res.end(req.url === "/up" ? "" : "hello version %d" + typeof colors.red)).listen(process.env.PORT)
 `,
 		},
