@@ -180,7 +180,7 @@ func (sh *shell) eject(ctx context.Context, force bool) error {
 	}
 	sh.done("%s, from %s; what is built is now up to that file", dockerfileName, p)
 	if p.Static() {
-		sh.say("    it is served as a static site where %s says: [static] dir = %q", manifest.FileName, p.Output)
+		sh.say("    it stays a static site once %s says:\n\n[static]\ndir = %q\n", manifest.FileName, strings.TrimPrefix(p.Output, "/"))
 	}
 	return nil
 }
