@@ -6,8 +6,8 @@ import (
 	"github.com/pandabox/pandabox/pkg/model"
 )
 
-// Tracking is what one environment of an app tracks.
-type Tracking struct {
+// EnvTracking is what one environment of an app tracks.
+type EnvTracking struct {
 	model.Tracking
 	Env string `json:"env"`
 }
@@ -45,8 +45,8 @@ type Promotion struct {
 	Revision *model.Revision `json:"revision,omitempty"`
 }
 
-// Preview is the environment of a pull request, of one app.
-type Preview struct {
+// AppPreview is the environment of a pull request, of one app.
+type AppPreview struct {
 	model.Preview
 	App      string    `json:"app"`
 	Env      string    `json:"env"`

@@ -9,14 +9,14 @@ import (
 )
 
 // Tracking returns what the environments of an app track.
-func (c *Client) Tracking(ctx context.Context, app string) ([]api.Tracking, error) {
-	l, err := do[api.Items[api.Tracking]](ctx, c, call{method: http.MethodGet, path: c.org("apps", app, "tracking")})
+func (c *Client) Tracking(ctx context.Context, app string) ([]api.EnvTracking, error) {
+	l, err := do[api.Items[api.EnvTracking]](ctx, c, call{method: http.MethodGet, path: c.org("apps", app, "tracking")})
 	return l.Items, err
 }
 
 // Track says which pushes are deployed to an environment.
-func (c *Client) Track(ctx context.Context, r Ref, t model.Tracking) (api.Tracking, error) {
-	return do[api.Tracking](ctx, c, call{method: http.MethodPut, path: c.workload(r, "tracking"), body: t})
+func (c *Client) Track(ctx context.Context, r Ref, t model.Tracking) (api.EnvTracking, error) {
+	return do[api.EnvTracking](ctx, c, call{method: http.MethodPut, path: c.workload(r, "tracking"), body: t})
 }
 
 // Protect says whether deploys to an environment have to be approved.
@@ -50,8 +50,8 @@ func (c *Client) Promote(ctx context.Context, r Ref, p api.Promote) (api.Deploy,
 }
 
 // Previews returns an app's environments of pull requests.
-func (c *Client) Previews(ctx context.Context, app string) ([]api.Preview, error) {
-	l, err := do[api.Items[api.Preview]](ctx, c, call{method: http.MethodGet, path: c.org("apps", app, "previews")})
+func (c *Client) Previews(ctx context.Context, app string) ([]api.AppPreview, error) {
+	l, err := do[api.Items[api.AppPreview]](ctx, c, call{method: http.MethodGet, path: c.org("apps", app, "previews")})
 	return l.Items, err
 }
 

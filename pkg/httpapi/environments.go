@@ -20,11 +20,11 @@ func (a *API) registerEnvironments() {
 func (a *API) registerTracking() {
 	const tag = "environments"
 	handle(a, needs(identity.AppRead), op{id: "listTracking", method: http.MethodGet, path: appPath + "/tracking", tag: tag, summary: "List which pushes an app's environments are deployed by"},
-		func(ctx context.Context, c caller, in *InApp) (*body[api.Items[api.Tracking]], error) {
+		func(ctx context.Context, c caller, in *InApp) (*body[api.Items[api.EnvTracking]], error) {
 			all, err := a.control.Trackings.List(ctx, c.Actor, in.Org, in.App)
-			out := api.Items[api.Tracking]{Items: []api.Tracking{}}
+			out := api.Items[api.EnvTracking]{Items: []api.EnvTracking{}}
 			for _, t := range all {
-				out.Items = append(out.Items, api.Tracking(t))
+				out.Items = append(out.Items, api.EnvTracking(t))
 			}
 			return answer(out, err)
 		})
@@ -32,9 +32,9 @@ func (a *API) registerTracking() {
 		func(ctx context.Context, c caller, in *struct {
 			InEnv
 			Body model.Tracking
-		}) (*body[api.Tracking], error) {
+		}) (*body[api.EnvTracking], error) {
 			t, err := a.control.Trackings.Set(ctx, c.Actor, in.ref(), in.Body)
-			return answer(api.Tracking(t), err)
+			return answer(api.EnvTracking(t), err)
 		})
 	handle(a, needs(identity.EnvironmentProtect), op{id: "protectEnvironment", method: http.MethodPut, path: envPath + "/protection", tag: tag, summary: "Say whether deploys to an environment have to be approved"},
 		func(ctx context.Context, c caller, in *struct {
@@ -95,11 +95,11 @@ func (a *API) registerPromote() {
 func (a *API) registerPreviews() {
 	const path, tag = appPath + "/previews", "previews"
 	handle(a, needs(identity.AppRead), op{id: "listPreviews", method: http.MethodGet, path: path, tag: tag, summary: "List an app's environments of pull requests"},
-		func(ctx context.Context, c caller, in *InApp) (*body[api.Items[api.Preview]], error) {
+		func(ctx context.Context, c caller, in *InApp) (*body[api.Items[api.AppPreview]], error) {
 			all, err := a.control.Previews.List(ctx, c.Actor, in.Org, in.App)
-			out := api.Items[api.Preview]{Items: []api.Preview{}}
+			out := api.Items[api.AppPreview]{Items: []api.AppPreview{}}
 			for _, p := range all {
-				out.Items = append(out.Items, api.Preview(p))
+				out.Items = append(out.Items, api.AppPreview(p))
 			}
 			return answer(out, err)
 		})
