@@ -149,7 +149,7 @@ func TestABuildFromSourceToImage(t *testing.T) {
 		return built("b"), nil
 	}
 	out, err := b.Builds.Build(t.Context(), d.Target.ReleaseID, nil)
-	if err != nil || out.Image.Digest != built("b").Image.Digest || out.Detail != "Go 1.26, 3 of 9 steps cached" {
+	if err != nil || out.Image.Digest != built("b").Image.Digest || out.Detail != "Go 1.26, 3 of 9 cached" {
 		t.Fatalf("built %+v, %v", out, err)
 	}
 	one = b.build("shop")

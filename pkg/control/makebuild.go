@@ -122,13 +122,13 @@ func (b *Builds) end(ctx context.Context, one model.Build, res BuildResult, fail
 	})
 }
 
-// builtDetail returns "Go 1.26, 3 of 9 steps cached".
+// builtDetail returns "Go 1.26, 3 of 9 cached".
 func builtDetail(b model.Build, res BuildResult) string {
 	switch {
 	case res.Static != nil && res.Steps == 0:
 		return fmt.Sprintf("%s, %d files", b.Plan, res.Static.Files)
 	case res.Steps > 0:
-		return fmt.Sprintf("%s, %d of %d steps cached", b.Plan, res.Cached, res.Steps)
+		return fmt.Sprintf("%s, %d of %d cached", b.Plan, res.Cached, res.Steps)
 	}
 	return b.Plan
 }

@@ -101,7 +101,7 @@ type Build struct {
 type Built struct {
 	Image  Image
 	Static *Static
-	Detail string // for people: "Go 1.26, 3 of 9 steps cached"
+	Detail string // for people: "Go 1.26, 3 of 9 cached"
 }
 
 // BuildLine is a line of a build's log.
