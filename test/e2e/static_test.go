@@ -149,24 +149,50 @@ func TestStaticSite(t *testing.T) {
 	f.run(0, nil, "restart")
 	f.answers("site", "/", "home 1")
 
-	// A neighbour asks for it by its name, and a function stands in front of it.
-	n := vars(f.image(), "VERSION=1")
-	n.Project = "site"
-	f.succeed("web", n)
-	f.eventually("the neighbour's answer", func() bool {
-		_, body, err := f.get("web", "/fetch?url=http://site.internal/")
-		return err == nil && body == "home 1"
-	})
 	guard := `export default { async fetch(request, env, { next }) { return new Response("guarded: " + await (await next(request)).text()) } }`
 	f.succeed("guard", f.function(guard, func(g *model.Function) { g.On, g.Routes, g.Middleware = "site", []string{"/docs/*"}, true }))
 	f.answers("site", "/docs/", "guarded: docs")
 	f.answers("site", "/", "home 1")
+	if err := f.api.DestroyApp(t.Context(), "guard"); err != nil {
+		t.Fatal(err)
+	}
 
 	if err := f.api.DestroyApp(t.Context(), "site"); err != nil {
 		t.Fatal(err)
 	}
 	f.eventually("the end of it", func() bool { code, _, err := f.get("site", "/"); return err != nil || code == http.StatusNotFound })
 	f.eventually("its replicas to go", func() bool { served, _ := f.sites(); return len(served) == 0 })
+}
+
+// TestStaticNeighbours asks for a site by its name inside its environment.
+func TestStaticNeighbours(t *testing.T) {
+	f := start(t).website("site", map[string]string{"index.html": "home"})
+	f.run(0, nil, "deploy")
+	n := vars(f.image())
+	n.Project = "site"
+	f.succeed("web", n)
+	raw, err := os.ReadFile(f.box.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.box.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	there := strings.Replace(string(raw), f.box.HTTP, f.gateways()[0]+":80", 1) // where containers reach the proxy
+	if err := os.WriteFile(f.box.Config, []byte(there), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.box.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.eventually("the site's answer", func() bool {
+		_, body, err := f.get("web", "/fetch?url=http://site.internal/")
+		return err == nil && body == "home"
+	})
+	f.succeed("other", vars(f.image())) // a project of its own
+	if _, body, err := f.get("other", "/fetch?url=http://site.internal/"); err != nil || strings.Contains(body, "home") {
+		t.Errorf("from another environment: %q, %v", body, err)
+	}
 }
 
 // TestStaticUnderLoad puts release after release in place while requests come: each is answered by one or the other.
