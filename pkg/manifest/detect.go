@@ -16,7 +16,7 @@ var defaultExport = regexp.MustCompile(`^\s*(export\s+default\b|export\s*\{.*\bd
 // detect makes the manifest one of a function where nobody said what runs in the folder and its main file looks like
 // one: JavaScript or TypeScript with a default export, no Dockerfile, and no server of package.json's.
 func (m *Manifest) detect(dir string) {
-	if m.saysWhat || m.saysBuild || isThere(dir, "Dockerfile") || startsItself(dir) {
+	if m.saysWhat || m.saysBuild || isThere(dir, "Dockerfile") || isThere(dir, "Containerfile") || startsItself(dir) {
 		return
 	}
 	for _, below := range []string{"src", ""} {

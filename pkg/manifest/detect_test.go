@@ -24,6 +24,7 @@ func TestDetect(t *testing.T) {
 		"a library":              {map[string]string{"index.js": "export const a = 1\n"}, ""},
 		"only words":             {map[string]string{"index.js": "// export default\nconst s = 'export default'\n"}, ""},
 		"with a Dockerfile":      {map[string]string{"index.js": worker, "Dockerfile": "FROM scratch\n"}, ""},
+		"with a Containerfile":   {map[string]string{"index.js": worker, "Containerfile": "FROM scratch\n"}, ""},
 		"with a Procfile":        {map[string]string{"index.js": worker, ProcfileName: "web: node index.js\n"}, ""},
 		"with an image":          {map[string]string{"index.js": worker, FileName: "image = \"x:1\"\n"}, ""},
 		"with an image later":    {map[string]string{"index.js": worker, FileName: "[env.staging]\nimage = \"x:1\"\n"}, ""},
