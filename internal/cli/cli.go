@@ -139,10 +139,12 @@ type group struct {
 func groups(sh *shell) []group {
 	return []group{
 		{"run", "Ship and run:", []*cobra.Command{
-			sh.deploy(), sh.build(), sh.builds(), sh.status(), sh.ps(), sh.logs(), sh.open(), sh.scale(), sh.restart(), sh.releases(), sh.rollback(), sh.deploys(), sh.exec(), sh.run(), sh.destroy(),
+			sh.deploy(), sh.build(), sh.builds(), sh.status(), sh.ps(), sh.logs(), sh.open(), sh.scale(), sh.restart(), sh.releases(), sh.rollback(), sh.promote(), sh.deploys(), sh.exec(), sh.run(), sh.destroy(),
 		}},
 		{"functions", "Functions:", []*cobra.Command{sh.fn(), sh.kv()}},
-		{"configure", "Configure:", []*cobra.Command{sh.apps(), sh.domains(), sh.environ(), sh.job(), sh.tokens()}},
+		{"configure", "Configure:", []*cobra.Command{
+			sh.apps(), sh.domains(), sh.environ(), sh.job(), sh.track(), sh.protect(true), sh.protect(false), sh.approvals(), sh.previews(), sh.tokens(),
+		}},
 		{"box", "The box:", []*cobra.Command{
 			sh.login(), sh.logout(), sh.boxes(), sh.doctor(), sh.events(), sh.audit(), sh.backup(), sh.claim(), sh.versionCommand(),
 		}},
