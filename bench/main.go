@@ -43,6 +43,7 @@ func rows() []row {
 		{name: "functions-1000", measure: functions1000, bar: 60, better: lower, unit: mebi},
 		{name: "hostile", measure: hostile, bar: 100, better: higher, unit: percent},
 		{name: "gc-stall", measure: gcStall, bar: 10, better: lower, unit: millis},
+		{name: "static-vs-nginx", measure: staticVsNginx, bar: 0.7, better: higher},
 		{name: "scheduler-10k-cpu", measure: schedulerCPU, bar: 1, better: lower, unit: percent},
 		{name: "scheduler-10k-late", measure: schedulerLate, bar: 250, better: lower, unit: millis},
 		{name: "rebuild-same", measure: rebuildSame, bar: 2, better: lower, unit: second},
