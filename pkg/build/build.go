@@ -4,18 +4,22 @@ package build
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/containerd/platforms"
 	"github.com/moby/buildkit/client"
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/secrets/secretsprovider"
@@ -187,7 +191,15 @@ func (r *Request) recipe(dir string) (string, error) {
 	}
 	text := r.Plan.Dockerfile
 	if r.Output != nil {
-		text += "\nFROM scratch AS pandabox-output\nCOPY --from=" + lastStage(text) + " " + r.Plan.Output + "/ /\n"
+		from, err := stageOf(text, r.Target)
+		if err != nil {
+			return "", errors.Join(err, os.RemoveAll(out))
+		}
+		paths, err := json.Marshal([]string{strings.ReplaceAll(path.Join(r.Plan.Output, ".")+"/", "$", `\$`), "/"})
+		if err != nil {
+			return "", errors.Join(err, os.RemoveAll(out))
+		}
+		text += fmt.Sprintf("\nFROM scratch AS pandabox-output\nCOPY --from=%d %s\n", from, paths)
 	}
 	err = os.WriteFile(filepath.Join(out, recipeName), []byte(text), 0o600)
 	var ignore []byte
@@ -244,15 +256,22 @@ type nopCloser struct{ io.Writer }
 
 func (nopCloser) Close() error { return nil }
 
-// lastStage names the last stage of a Dockerfile written by pkg/build/plan.
-func lastStage(text string) string {
-	name := ""
-	for row := range strings.Lines(text) {
-		if words := strings.Fields(row); len(words) == 4 && words[0] == "FROM" && words[2] == "AS" {
-			name = words[3]
+// stageOf returns the number of a Dockerfile's stage: the one called target, or else the last.
+func stageOf(text, target string) (int, error) {
+	parsed, err := parser.Parse(strings.NewReader(text))
+	if err != nil {
+		return 0, model.Invalid("the Dockerfile cannot be read").WithWhy("%s", err).Wrap(err)
+	}
+	stages, _, err := instructions.Parse(parsed.AST, nil)
+	if err != nil {
+		return 0, model.Invalid("the Dockerfile cannot be read").WithWhy("%s", err).Wrap(err)
+	}
+	for i := len(stages) - 1; i >= 0; i-- {
+		if target == "" || strings.EqualFold(stages[i].Name, target) || strconv.Itoa(i) == target {
+			return i, nil
 		}
 	}
-	return name
+	return 0, model.Invalid("the Dockerfile has no stage %q", target).WithHint("correct [build] target in pandabox.toml")
 }
 
 // canceled is how the end of a context is told.
