@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -195,7 +194,7 @@ func (r *Request) recipe(dir string) (string, error) {
 		if err != nil {
 			return "", errors.Join(err, os.RemoveAll(out))
 		}
-		paths, err := json.Marshal([]string{strings.ReplaceAll(path.Join(r.Plan.Output, ".")+"/", "$", `\$`), "/"})
+		paths, err := json.Marshal([]string{strings.ReplaceAll(strings.TrimSuffix(r.Plan.Output, "/")+"/", "$", `\$`), "/"})
 		if err != nil {
 			return "", errors.Join(err, os.RemoveAll(out))
 		}
