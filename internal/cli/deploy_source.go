@@ -53,8 +53,11 @@ func (sh *shell) planSource(tree *pack.Tree, kind model.AppKind, s manifest.Buil
 	return &sourceFolder{tree, p, spec}, nil
 }
 
-// drawPause is the least time between two drawings of how far an upload is.
-const drawPause = 50 * time.Millisecond
+// The least times between two words of how far an upload is, on a terminal and elsewhere.
+const (
+	drawPause = 50 * time.Millisecond
+	linePause = 10 * time.Second
+)
 
 // warn says what of the folder is not as it looks.
 func (s *sourceFolder) warn(o *output) {
@@ -75,14 +78,21 @@ func (sh *shell) uploadSource(ctx context.Context, c *client.Client, t *pack.Tre
 	began := time.Now()
 	total := count(len(t.Files), "file") + ", " + size(t.Bytes)
 	p.step("upload", total, began)
-	var drawn time.Time
+	drawn, pause := began, linePause
+	if p.tty {
+		pause = drawPause
+	}
 	packing := startPacking(ctx, t, func(s pack.Summary) {
 		now := time.Now()
-		if now.Sub(drawn) < drawPause {
+		if now.Sub(drawn) < pause {
 			return
 		}
 		drawn = now
 		note := fmt.Sprintf("%d of %s, %s of %s", s.Files, count(len(t.Files), "file"), size(s.Bytes), size(t.Bytes))
+		if !p.tty {
+			p.line("    " + note)
+			return
+		}
 		p.both("upload", bar(s.Bytes, t.Bytes), note, began)
 	})
 	src, err := c.ImportSource(ctx, packing, nil)
