@@ -164,6 +164,25 @@ func TestStaticSite(t *testing.T) {
 	f.eventually("its replicas to go", func() bool { served, _ := f.sites(); return len(served) == 0 })
 }
 
+// TestStaticFromADockerfile builds a site in one stage and takes it from it.
+func TestStaticFromADockerfile(t *testing.T) {
+	f := start(t).website("site", map[string]string{
+		"src/index.html": "home", "src/a $b/c.txt": "c", "pandabox.toml": "kind = \"static\"\n",
+		"Dockerfile": "FROM scratch AS build\nCOPY src /www\nFROM scratch\nCOPY --from=build /www /\n",
+	})
+	f.run(0, []string{`^  ✓ build     Dockerfile`, `^  ✓ start     2 files, `}, "deploy")
+	f.answers("site", "/", "home")
+	f.answers("site", "/a%20$b/c.txt", "c")
+	f.write("pandabox.toml", "[static]\ndir = \"www/a $b\"\n[build]\ntarget = \"build\"\n")
+	f.run(0, nil, "deploy")
+	f.answers("site", "/c.txt", "c")
+	f.write("pandabox.toml", "[static]\ndir = \"none\"\n")
+	if r := f.box.RunIn(t.Context(), f.dir, "", "deploy"); r.Code == 0 || !strings.Contains(r.Err, "none") {
+		t.Errorf("a folder that is not there: exit %d\n%s%s", r.Code, r.Out, r.Err)
+	}
+	f.answers("site", "/c.txt", "c")
+}
+
 // TestStaticNeighbours asks for a site by its name inside its environment.
 func TestStaticNeighbours(t *testing.T) {
 	f := start(t).website("site", map[string]string{"index.html": "home"})
