@@ -56,7 +56,7 @@ func (sh *shell) follow(ctx context.Context, c *client.Client, d api.Deploy, w w
 	p := sh.progress()
 	defer p.Close()
 	v := phaseView{p: p}
-	build := buildView{c: c, ref: ref, p: p, whole: w.verbose || !p.tty}
+	build := buildView{c: c, ref: ref, p: p, whole: w.verbose || !p.tty, past: w.cancels}
 	defer build.Close()
 	final, err := c.WatchDeploy(watched, ref, d.ID, func(d api.Deploy) error {
 		build.show(watched, d)

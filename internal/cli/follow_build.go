@@ -24,6 +24,7 @@ type buildView struct {
 	ref   client.Ref
 	p     *progress
 	whole bool
+	past  bool // show also the log of a build that was over before anybody looked
 
 	reading sync.WaitGroup
 	stop    context.CancelFunc // nil before the log is read
@@ -49,7 +50,7 @@ func (v *buildView) show(ctx context.Context, d api.Deploy) {
 			began, over = true, over || !ph.Ended.IsZero()
 		}
 	}
-	if began && v.stop == nil {
+	if began && v.stop == nil && (!over || v.past) {
 		ctx, v.stop = context.WithCancel(ctx)
 		v.reading.Go(func() { v.read(ctx, d.ID) })
 	}
