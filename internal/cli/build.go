@@ -28,7 +28,7 @@ pandabox builds.`,
   pandabox build eject`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(sh.buildPlan(), sh.buildEject(), sh.buildPrune())
+	cmd.AddCommand(sh.buildPlan(), sh.buildEject(), sh.buildPrune(), sh.buildBase())
 	return cmd
 }
 

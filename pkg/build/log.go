@@ -197,7 +197,7 @@ func (l *buildLog) failure(err error) error {
 		return model.Invalid("the Dockerfile cannot be read").WithWhy("%s", text).WithHint("correct it; pandabox build plan shows what is built").Wrap(err)
 	case strings.Contains(text, "failed to resolve source metadata"), strings.Contains(text, "failed to do request"), strings.Contains(text, "no such host"):
 		return model.Errorf(model.KindUnavailable, "a base image is not here and cannot be fetched").WithWhy("%s", text).
-			WithHint("check the name behind FROM and the network; offline, import it first: pandabox images import FILE").Wrap(err)
+			WithHint("check the name behind FROM and the network; offline, add it first: pandabox build base add FILE").Wrap(err)
 	case missingForm.MatchString(text):
 		return model.Invalid("the build copies %s, which is not in the source", missingForm.FindStringSubmatch(text)[1]).
 			WithHint("is it left out by .gitignore, .pandaboxignore or .dockerignore?").Wrap(err)

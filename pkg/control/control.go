@@ -35,6 +35,7 @@ type Config struct {
 	Jobs       JobRuntime   //
 	Sources    Sources      //
 	Builder    BuildEngine  //
+	Bases      BaseImages   //
 	Probes     []Probe      // what doctor looks at besides what control sees by itself
 	Now        func() time.Time
 }
@@ -50,6 +51,7 @@ type Control struct {
 	Jobs        *Jobs
 	Sources     *UploadedSources
 	Builds      *Builds
+	Bases       *Bases
 	Pushes      *Pushes
 	Trackings   *Trackings
 	Protections *Protections
@@ -102,6 +104,7 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	c.Functions, c.KV = &Functions{c}, &KV{c}
 	c.Jobs, c.Pushes = &Jobs{c}, &Pushes{c}
 	c.Trackings, c.Protections, c.Approvals = &Trackings{c}, &Protections{c}, &Approvals{c}
+	c.Bases = &Bases{c}
 	c.Promotions, c.Previews = &Promotions{c}, &Previews{c}
 	c.Sources, c.Builds = &UploadedSources{c}, &Builds{c}
 	return c, nil

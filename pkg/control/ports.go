@@ -109,6 +109,16 @@ type BuildEngine interface {
 	PruneBuilds(ctx context.Context) (int64, error)
 }
 
+// BaseImages holds the images that builds begin with, by name. pkg/runtime satisfies it.
+type BaseImages interface {
+	// AddBases keeps the images of an archive under the names it has for them; name, unless "", is for its one image.
+	AddBases(ctx context.Context, r io.Reader, name string) ([]model.BaseImage, error)
+	// Bases returns them by name.
+	Bases(ctx context.Context) ([]model.BaseImage, error)
+	// RemoveBase forgets one; KindNotFound where there is none.
+	RemoveBase(ctx context.Context, name string) error
+}
+
 // BuildRequest is one build for the engine.
 type BuildRequest struct {
 	ID       string

@@ -153,7 +153,7 @@ func (p *parts) controlConfig() control.Config {
 	return control.Config{
 		Store: p.store, KeyFile: control.KeyFile(p.cfg.DataDir), DataDir: p.cfg.DataDir, BaseDomain: p.cfg.BaseDomain, URL: p.cfg.url(), Version: p.cfg.Version,
 		Instance: runtime.InstanceID(p.cfg.DataDir), Images: p.runtime, Runner: p.engines, Logs: p.runtime, Certs: p.proxy, Probes: p.probes(),
-		Functions: p.engines, KV: p.kv, Jobs: p.runtime, Sources: p.builds, Builder: p.builds,
+		Functions: p.engines, KV: p.kv, Jobs: p.runtime, Sources: p.builds, Builder: p.builds, Bases: p.runtime,
 	}
 }
 

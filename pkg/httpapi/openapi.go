@@ -40,6 +40,7 @@ func (a *API) register() {
 	a.registerImages()
 	a.registerFunctions()
 	a.registerBuilds()
+	a.registerBases()
 	a.registerKV()
 	a.registerJobs()
 	a.registerDeploys()

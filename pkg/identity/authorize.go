@@ -30,7 +30,7 @@ func ruleOf(p Permission) (rule, bool) {
 		return rule{model.RoleOwner, inOrg}, true
 	case BoxRead:
 		return rule{model.RoleMember, anywhere}, true
-	case BoxInspect, BuildPrune:
+	case BoxInspect, BuildPrune, BuildBases:
 		return rule{model.RoleAdmin, onBox}, true
 	case BoxBackup, BoxRotate:
 		return rule{model.RoleOwner, onBox}, true

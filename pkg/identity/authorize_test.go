@@ -58,6 +58,7 @@ func TestTheWholeMatrix(t *testing.T) {
 		BoxRead:            "+++++ffu",
 		BoxInspect:         "+++ffffu",
 		BuildPrune:         "+++ffffu",
+		BuildBases:         "+++ffffu",
 		BoxBackup:          "++fffffu",
 		BoxRotate:          "++fffffu",
 		BoxClaim:           "+ffffffu",

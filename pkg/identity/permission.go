@@ -31,6 +31,7 @@ const (
 	DeployApprove      Permission = "deploy.approve"      // deploys to protected environments, one's own and those of others
 	EnvironmentProtect Permission = "environment.protect" // say which environments are protected
 	BuildPrune         Permission = "build.prune"         // remove the box's build cache
+	BuildBases         Permission = "build.bases"         // add and remove the images that builds begin with
 	BoxClaim           Permission = "box.claim"           // make a new owner link: root on the box only
 )
 
@@ -39,6 +40,6 @@ func Permissions() []Permission {
 	return []Permission{
 		AppRead, AppScale, AppDestroy, DeployCreate, DeployApprove, EnvironmentProtect, VariableRead, VariableWrite, DomainWrite, CertificateWrite, LogRead,
 		FunctionInvoke, KVRead, KVWrite, JobWrite, JobRun,
-		Exec, TokenRead, TokenManage, OwnerManage, AuditRead, BoxRead, BoxInspect, BoxBackup, BoxRotate, BuildPrune, BoxClaim,
+		Exec, TokenRead, TokenManage, OwnerManage, AuditRead, BoxRead, BoxInspect, BoxBackup, BoxRotate, BuildPrune, BuildBases, BoxClaim,
 	}
 }

@@ -44,20 +44,39 @@ func (r *Runtime) Import(ctx context.Context, src io.Reader) (model.Image, error
 }
 
 // ingest writes the archive's blobs and returns the manifest for this box.
-func (r *Runtime) ingest(ctx context.Context, src io.Reader) (ocispec.Descriptor, error) {
+func (r *Runtime) ingest(ctx context.Context, src io.Reader) (target ocispec.Descriptor, err error) {
+	err = r.ingestIndex(ctx, src, func(index ocispec.Descriptor) error {
+		target, err = choose(ctx, r.client.ContentStore(), index)
+		return err
+	})
+	return target, err
+}
+
+// ingestAll writes the archive's blobs and gives its index to use.
+func (r *Runtime) ingestAll(ctx context.Context, src io.Reader, use func(ocispec.Index) error) error {
+	return r.ingestIndex(ctx, src, func(desc ocispec.Descriptor) error {
+		var index ocispec.Index
+		if err := readJSON(ctx, r.client.ContentStore(), desc, &index); err != nil {
+			return malformed(err)
+		}
+		return use(index)
+	})
+}
+
+func (r *Runtime) ingestIndex(ctx context.Context, src io.Reader, use func(ocispec.Descriptor) error) error {
 	reader := &source{r: src}
 	plain, err := compression.DecompressStream(reader)
 	if err != nil {
-		return ocispec.Descriptor{}, archiveFailure(reader, err)
+		return archiveFailure(reader, err)
 	}
 	defer func() { _ = plain.Close() }()
 	store := &importStore{Store: r.client.ContentStore(), prefix: "import-" + rand.Text() + "-"}
 	defer store.abort(ctx)
 	index, err := archive.ImportIndex(ctx, store, plain)
 	if err != nil {
-		return ocispec.Descriptor{}, archiveFailure(reader, err)
+		return archiveFailure(reader, err)
 	}
-	return choose(ctx, store, index)
+	return use(index)
 }
 
 // choose returns the one manifest below index that is for this box.
