@@ -202,6 +202,12 @@ func (p *parts) run(ctx context.Context, serving func()) error {
 		}
 	}()
 	defer func() { cancel(); <-scheduled }()
+	reaped := make(chan struct{})
+	go func() {
+		defer close(reaped)
+		p.reapPreviews(ctx)
+	}()
+	defer func() { cancel(); <-reaped }()
 
 	select { // the ingress opens with the apps that run already in its table
 	case <-p.router.first:
