@@ -242,7 +242,7 @@ func TestASourceThatIsASite(t *testing.T) {
 		return BuildResult{Static: &model.Static{Digest: "sha256:" + strings.Repeat("c", 64), Files: 3, SPA: q.Static.SPA}}, nil
 	}
 	out, err := b.Builds.Build(t.Context(), d.Target.ReleaseID, nil)
-	if err != nil || out.Detail != "Static files, 3 files" || out.Static == nil {
+	if err != nil || out.Detail != "Static files" || out.Static == nil {
 		t.Fatalf("%+v, %v", out, err)
 	}
 	if s := b.status("site"); s.App.Kind != model.KindStatic {

@@ -17,6 +17,9 @@ func (l *Logs) Read(ctx context.Context, actor model.Actor, ref Ref, q model.Log
 	err := l.c.cfg.Store.View(ctx, func(tx *store.Tx) error {
 		pl, err := l.c.find(tx, actor, identity.LogRead, ref)
 		q.WorkloadID = pl.w.ID
+		if err == nil && pl.app.Kind == model.KindStatic {
+			return model.Invalid("%s is a static site, it prints nothing", pl.app.Name).WithHint("how it was built: pandabox builds log -a %s -e %s", pl.app.Name, pl.env.Name)
+		}
 		return err
 	})
 	if err != nil {

@@ -126,7 +126,7 @@ func (b *Builds) end(ctx context.Context, one model.Build, res BuildResult, fail
 func builtDetail(b model.Build, res BuildResult) string {
 	switch {
 	case res.Static != nil && res.Steps == 0:
-		return fmt.Sprintf("%s, %d files", b.Plan, res.Static.Files)
+		return b.Plan // how many files it has is said when it is served
 	case res.Steps > 0:
 		return fmt.Sprintf("%s, %d of %d cached", b.Plan, res.Cached, res.Steps)
 	}

@@ -61,7 +61,7 @@ func previewing(a model.App) model.Previewing {
 func (p *Previews) ensure(tx *store.Tx, actor model.Actor, o model.Org, a model.App, env string, how model.Previewing, pr model.PullRequest) error {
 	old, err := tx.EnvironmentNamed(a.ProjectID, env)
 	if err == nil && old.Kind != model.EnvPreview {
-		return model.Conflict("%s is an environment of project's own, not a preview", env).WithHint("destroy it, so that the pull request can have its name")
+		return model.Conflict("%s is an environment of the project, not a preview", env).WithHint("destroy it, so that the pull request can have its name")
 	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
