@@ -152,6 +152,9 @@ func healthOf(w api.Workload, p api.WorkloadProcess) string {
 	if f := w.Function; f != nil {
 		return functionText(*f, p.Healthy > 0)
 	}
+	if s := w.Static; s != nil {
+		return siteText(*s)
+	}
 	text := fmt.Sprintf("%d of %d healthy", p.Healthy, p.Replicas)
 	if p.Replicas == 0 {
 		text = "stopped"
@@ -165,6 +168,18 @@ func healthOf(w api.Workload, p api.WorkloadProcess) string {
 			text += ", " + cores(limits.MilliCPU) + " cores"
 		}
 		text += " each"
+	}
+	return text
+}
+
+// siteText sums up a static site: "12 files, 3.4 MB, index.html for what is not there".
+func siteText(s model.Static) string {
+	text := "not built yet"
+	if s.Digest != "" {
+		text = s.String()
+	}
+	if s.SPA {
+		text += ", index.html for what is not there"
 	}
 	return text
 }

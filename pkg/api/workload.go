@@ -22,6 +22,7 @@ type Workload struct {
 	Serving   int                    `json:"serving,omitempty" doc:"number of the release requests reach"`
 	Deploy    *Deploy                `json:"deploy,omitempty" doc:"the deploy on its way"`
 	Function  *model.Function        `json:"function,omitempty" doc:"of the release that should serve, where the app is one"`
+	Static    *model.Static          `json:"static,omitempty" doc:"of the release that should serve, where the app is one"`
 	Processes []WorkloadProcess      `json:"processes" doc:"of the release that should serve"`
 	Replicas  []model.ReplicaStatus  `json:"replicas" doc:"what is seen"`
 	Usage     map[string]model.Usage `json:"usage,omitempty" doc:"by the replica's name; only where one workload is asked for"`

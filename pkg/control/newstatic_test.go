@@ -30,9 +30,10 @@ func TestDeployOfASite(t *testing.T) {
 	_, exec := b.Exec.Exec(t.Context(), root, ref, "", 0, model.ExecSpec{Command: []string{"sh"}})
 	_, run := b.Exec.Run(t.Context(), root, ref, model.ExecSpec{Command: []string{"sh"}})
 	_, image := b.Deploys.Create(t.Context(), root, ref, NewDeploy{Image: model.Image{Ref: "docker.io/library/nginx:1"}})
-	for what, err := range map[string]error{"be scaled": scale, "be entered": exec, "be run as a command": run, "become one of the kind web": image} {
+	logs := b.Logs.Read(t.Context(), root, ref, model.LogQuery{}, func(model.LogLine) error { return nil })
+	for what, err := range map[string]error{"prints nothing": logs, "be scaled": scale, "be entered": exec, "be run as a command": run, "become one of the kind web": image} {
 		if err == nil || !strings.Contains(err.Error(), what) {
-			t.Errorf("a site can %s: %v", what, err)
+			t.Errorf("of a site, %s: %v", what, err)
 		}
 	}
 	b.deploy("shop", "1")

@@ -197,7 +197,7 @@ func (b *builds) files(ctx context.Context, r control.BuildRequest, dir string, 
 		say(model.BuildLine{At: time.Now().UTC(), Text: err.Error()})
 		return control.BuildResult{}, err
 	}
-	say(model.BuildLine{At: time.Now().UTC(), Text: fmt.Sprintf("%d files, %d bytes", site.Files, site.Bytes)})
+	say(model.BuildLine{At: time.Now().UTC(), Text: site.String()})
 	return control.BuildResult{Static: site}, nil
 }
 

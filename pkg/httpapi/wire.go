@@ -46,7 +46,7 @@ func wireWorkload(w control.Workload) api.Workload {
 		Config:  w.Workload.ConfigVersion, Deleting: w.Workload.Deleting, CreatedAt: w.Workload.CreatedAt, UpdatedAt: w.Status.UpdatedAt,
 	}
 	if w.Want != nil {
-		out.Function = w.Want.Function
+		out.Function, out.Static = w.Want.Function, w.Want.Static
 	}
 	if out.State == "" {
 		out.State = model.WorkloadNew

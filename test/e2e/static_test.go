@@ -126,7 +126,10 @@ func TestStaticSite(t *testing.T) {
 	if s := f.status("site"); s.State != model.WorkloadRunning || len(s.Replicas) != 1 || s.Kind != model.KindStatic {
 		t.Errorf("its status is %+v", s)
 	}
-	for _, args := range [][]string{{"scale", "web=2", "-a", "site"}, {"exec", "-a", "site", "--", "sh"}, {"run", "-a", "site", "--", "sh"}} {
+	if out := f.run(0, nil, "status").Out; !strings.Contains(out, "web       6 files, 11.") {
+		t.Errorf("status says\n%s", out)
+	}
+	for _, args := range [][]string{{"logs", "-a", "site"}, {"scale", "web=2", "-a", "site"}, {"exec", "-a", "site", "--", "sh"}, {"run", "-a", "site", "--", "sh"}} {
 		if r := f.box.Run(t.Context(), args...); r.Code == 0 || !strings.Contains(r.Err, "site is a static site") {
 			t.Errorf("%v: exit %d, %s", args, r.Code, r.Err)
 		}
