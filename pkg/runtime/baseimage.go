@@ -95,10 +95,18 @@ func baseName(name string) (string, error) {
 }
 
 func (r *Runtime) keepBase(ctx context.Context, name string, target ocispec.Descriptor) (model.BaseImage, error) {
-	if _, err := r.describe(ctx, target); err != nil { // it is whole, as far as its configuration
+	target.Annotations, target.Platform = nil, nil
+	cs := r.client.ContentStore()
+	if err := checkWhole(ctx, cs, target); err != nil {
 		return model.BaseImage{}, err
 	}
-	target.Annotations, target.Platform = nil, nil
+	// The labels are what keeps its layers from being collected.
+	if err := images.Walk(ctx, images.SetChildrenMappedLabels(cs, images.ChildrenHandler(cs), nil), target); err != nil {
+		return model.BaseImage{}, fmt.Errorf("labelling the image's content: %w", err)
+	}
+	if _, err := r.describe(ctx, target); err != nil {
+		return model.BaseImage{}, err
+	}
 	rec := images.Image{Name: name, Target: target, Labels: map[string]string{labelBase: "true"}}
 	made, err := r.client.ImageService().Create(ctx, rec)
 	if errdefs.IsAlreadyExists(err) {
