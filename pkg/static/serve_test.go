@@ -277,7 +277,7 @@ func TestIfRange(t *testing.T) {
 		t.Errorf("If-None-Match = %d", res.StatusCode)
 	}
 	res := ask(h, "GET", "/v.bin", "Range", "bytes=0-1,4-5")
-	if body := text(t, res); res.StatusCode != 206 || !strings.HasPrefix(res.Header.Get("Content-Type"), "multipart/byteranges") || !strings.Contains(body, "45") {
+	if body := text(t, res); res.StatusCode != http.StatusPartialContent || !strings.HasPrefix(res.Header.Get("Content-Type"), "multipart/byteranges") || !strings.Contains(body, "45") {
 		t.Errorf("two ranges = %d %q", res.StatusCode, body)
 	}
 }
