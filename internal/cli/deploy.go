@@ -10,6 +10,7 @@ import (
 	"github.com/pandabox/pandabox/pkg/client"
 	"github.com/pandabox/pandabox/pkg/manifest"
 	"github.com/pandabox/pandabox/pkg/model"
+	"github.com/pandabox/pandabox/pkg/source/pack"
 )
 
 // shipment is what the command line says of a deploy.
@@ -102,7 +103,7 @@ func (sh *shell) ship(ctx context.Context, dir string, m *manifest.Manifest, s s
 	}
 	settings := m.For(ref.Env)
 	n := newDeploy(m, settings, model.Image{Ref: image}, s.message)
-	n.Revision = revisionOf(ctx, dir)
+	n.Revision = pack.Revision(ctx, dir)
 	switch {
 	case src != nil:
 		err = sh.addSource(ctx, c, src, settings, &n)

@@ -45,6 +45,13 @@ func uploadTo(ctx context.Context, t *testing.T, change func(file string), take 
 	return b.String(), err
 }
 
+func put(t *testing.T, dir, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestUploadThatIsInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := make(chan struct{})

@@ -82,10 +82,15 @@ func ignored(dir string) (*patternmatcher.PatternMatcher, error) {
 	return nil, nil
 }
 
-// fromGit lists what git says, nil where dir is in no work tree or git is not installed.
+// fromGit lists what git says, or what its repository says where git is not installed; nil where dir is in no work tree.
 func fromGit(ctx context.Context, dir string) ([]string, error) {
 	if _, err := exec.LookPath("git"); err != nil {
-		return nil, unreadable(dir)
+		c, err := findCheckout(dir)
+		if err != nil || c == nil {
+			return nil, err
+		}
+		defer func() { _ = c.Close() }()
+		return c.list()
 	}
 	inside := exec.CommandContext(ctx, "git", "-C", dir, "rev-parse", "--is-inside-work-tree")
 	inside.Env = append(os.Environ(), "LC_ALL=C")
@@ -121,30 +126,6 @@ func fromGit(ctx context.Context, dir string) ([]string, error) {
 		}
 	}
 	return files, nil
-}
-
-// unreadable returns the error of a work tree on a machine without git, nil where dir is in none: what is ignored there
-// would be taken too, secrets as well, unless an ignore file of our own says what is not.
-func unreadable(dir string) error {
-	if isThere(filepath.Join(dir, ignoreFile)) {
-		return nil
-	}
-	at, err := filepath.Abs(dir)
-	if err != nil {
-		return fmt.Errorf("finding %s: %w", dir, err)
-	}
-	for ; !isThere(filepath.Join(at, ".git")); at = filepath.Dir(at) {
-		if at == filepath.Dir(at) {
-			return nil
-		}
-	}
-	return model.Invalid("git is not installed, so nobody knows what it leaves out of %s", at).
-		WithHint("install git, or say in %s what is not to be deployed", ignoreFile)
-}
-
-func isThere(file string) bool {
-	_, err := os.Lstat(file)
-	return err == nil
 }
 
 // distrusted returns the error of a work tree that git does not look at, since it belongs to somebody else; nil where

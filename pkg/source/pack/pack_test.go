@@ -95,18 +95,6 @@ func TestListOfSomebodyElse(t *testing.T) {
 	}
 }
 
-func TestListOnAMachineWithoutGit(t *testing.T) {
-	dir := t.TempDir()
-	write(t, dir, map[string]string{".git/config": "", "web/a.go": "", ".gitignore": "secret\n", "web/secret": ""})
-	t.Setenv("PATH", "")
-	var e *model.Error
-	if _, err := List(t.Context(), filepath.Join(dir, "web")); !errors.As(err, &e) || !strings.Contains(e.What, "git is not installed") {
-		t.Errorf("List = %v", err)
-	}
-	write(t, dir, map[string]string{"web/.pandaboxignore": "secret\n"})
-	list(t, filepath.Join(dir, "web"), ".pandaboxignore", "a.go")
-}
-
 func TestRoundTripIsReproducible(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, map[string]string{"a.txt": "hello", "b/run.sh": "#!/bin/sh\n"})
