@@ -196,6 +196,9 @@ func (w *world) happen(t *testing.T, a act) {
 
 func goodRelease(n int) release {
 	r := release{act: behaviour{boot: time.Duration(n) * 150 * time.Millisecond}, processes: slowWeb()}
+	if n%3 == 0 {
+		r.built, r.act.buildTime, r.act.unbuilt = true, time.Duration(n)*time.Second, n%2
+	}
 	if n%2 == 0 {
 		r.processes = append(r.processes, model.Process{Name: "worker"})
 	}

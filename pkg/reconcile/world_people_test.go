@@ -15,6 +15,7 @@ type release struct {
 	processes []model.Process
 	config    int
 	function  *model.Function // in place of processes
+	built     bool            // of source
 }
 
 func webOnly() []model.Process {
@@ -43,7 +44,10 @@ func (w *world) deploy(id string, r release) *model.Deploy {
 	n := next.Workload.LastRelease
 	rid := fmt.Sprintf("%s-r%d", id, n)
 	is := &model.Release{ID: rid, WorkloadID: id, Number: n, Processes: r.processes, Function: r.function, ConfigVersion: r.config, CreatedAt: time.Now()}
-	if r.function == nil {
+	switch {
+	case r.built:
+		is.Build = &model.BuildSpec{Source: "sha256:" + rid}
+	case r.function == nil:
 		is.Image = model.Image{Ref: rid}
 	}
 	if r.function == nil && r.processes == nil {

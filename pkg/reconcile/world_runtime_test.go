@@ -232,8 +232,53 @@ func (s *session) Probe(ctx context.Context, check Check) (string, error) {
 	return "", errors.New("no route to host")
 }
 
+func (s *session) Build(ctx context.Context, releaseID string, progress func(int, string)) (model.Built, error) {
+	s.mu.Lock()
+	act := s.acts[releaseID]
+	s.builds[releaseID]++
+	n := s.builds[releaseID]
+	if s.building[releaseID] {
+		s.broke("%s is built twice at once", releaseID)
+	}
+	s.building[releaseID] = true
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.building, releaseID)
+	}()
+	for i := range 4 {
+		if err := s.sleep(ctx, act.buildTime/4+time.Millisecond); err != nil {
+			return model.Built{}, err
+		}
+		progress(25*i, "[1/4]")
+	}
+	switch {
+	case n <= act.unbuilt:
+		return model.Built{}, model.Errorf(model.KindUnavailable, "a base image cannot be fetched")
+	case act.buildErr != nil:
+		return model.Built{}, act.buildErr
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.step() {
+		return model.Built{}, errDead
+	}
+	digest := "sha256:built-" + releaseID
+	delete(s.missing, digest)
+	return model.Built{Image: model.Image{Digest: digest, Config: &model.ImageConfig{}}, Detail: "Go 1.26, 1 of 4 steps cached"}, nil
+}
+
 func (s *session) Ensure(ctx context.Context, image model.Image, progress func(int, string)) (model.Image, error) {
 	s.mu.Lock()
+	if image.Ref == "" {
+		defer s.mu.Unlock()
+		if image.Digest == "" || s.missing[image.Digest] {
+			return image, model.NotFound("image %s is not on this box", image.Digest)
+		}
+		image.Config = &model.ImageConfig{}
+		return image, nil
+	}
 	act := s.acts[image.Ref]
 	s.pulls++
 	s.mu.Unlock()

@@ -80,7 +80,7 @@ func (w *world) apply(dw *model.DesiredWorkload, u model.WorkloadUpdate) {
 		}
 		return
 	}
-	if r := w.releases[u.ReleaseID]; r != nil && u.Image != nil && r.Image.Digest == "" {
+	if r := w.releases[u.ReleaseID]; r != nil && u.Image != nil && (r.Image.Digest == "" || r.Build != nil) {
 		is := *r
 		is.Image = *u.Image
 		w.releases[u.ReleaseID] = &is

@@ -21,6 +21,10 @@ type behaviour struct {
 	startErr error
 	flaky    int // starts that fail with unavailable before one succeeds
 	release  int // exit code of the release process
+
+	buildTime time.Duration
+	buildErr  error
+	unbuilt   int // builds that fail with unavailable before one succeeds
 }
 
 // world is a model of everything outside the controller: the box's containers, the router and the store. It outlives
@@ -45,6 +49,8 @@ type world struct {
 	nextDeploy int
 	nextAddr   uint32
 	pulls      int
+	builds     map[string]int // by release id: begun
+	building   map[string]bool
 	starting   int
 	mostStarts int
 	starts     map[string]int           // by container
@@ -76,7 +82,7 @@ func newWorld() *world {
 		workloads: map[string]*model.DesiredWorkload{}, releases: map[string]*model.Release{}, deploys: map[string]*model.Deploy{},
 		history: map[string][]model.DeployState{}, subs: map[chan struct{}]bool{}, containers: map[string]*fakeContainer{},
 		events: map[chan struct{}]bool{}, acts: map[string]behaviour{}, flaked: map[string]int{}, ill: map[string]time.Time{},
-		starts: map[string]int{}, graces: map[string]time.Duration{}, forgotten: map[string]bool{}, table: map[string]model.Route{}, inflight: map[string]int{}, nextPid: 100, nextAddr: 1,
+		builds: map[string]int{}, building: map[string]bool{}, starts: map[string]int{}, graces: map[string]time.Duration{}, forgotten: map[string]bool{}, table: map[string]model.Route{}, inflight: map[string]int{}, nextPid: 100, nextAddr: 1,
 	}
 }
 
@@ -95,6 +101,7 @@ var (
 	_ State   = (*session)(nil)
 	_ Runtime = (*session)(nil)
 	_ Images  = (*session)(nil)
+	_ Builder = (*session)(nil)
 	_ Router  = (*session)(nil)
 	_ Environ = (*session)(nil)
 	_ Prober  = (*session)(nil)
@@ -106,7 +113,7 @@ var errDead = errors.New("the daemon was killed")
 func (w *world) boot(t *testing.T, change ...func(*Config)) *session {
 	t.Helper()
 	s := &session{world: w, dead: make(chan struct{}), done: make(chan error, 1)}
-	cfg := Config{State: s, Runtime: s, Images: s, Router: s, Environ: s, Prober: s, LastLogLine: func(_ context.Context, name string) string { return "PORT is not set" }}
+	cfg := Config{State: s, Runtime: s, Images: s, Router: s, Environ: s, Builder: s, Prober: s, LastLogLine: func(_ context.Context, name string) string { return "PORT is not set" }}
 	if w.plain {
 		cfg.Router = struct{ Router }{s}
 	}
