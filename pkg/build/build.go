@@ -85,7 +85,7 @@ func (b *Builder) Build(ctx context.Context, r Request) (*Result, error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	timer := time.AfterFunc(b.cfg.Deadline, func() {
-		end(model.Errorf(model.KindTimeout, "the build took longer than %s", b.cfg.Deadline).WithHint("make it do less, or raise [build] timeout"))
+		end(model.Errorf(model.KindTimeout, "the build took longer than %s", b.cfg.Deadline).WithHint("make it do less, or raise build.deadline in the box's configuration"))
 	})
 	defer timer.Stop()
 	watched := make(chan struct{})
