@@ -49,8 +49,27 @@ func (b blobs) path(hash, form string) string {
 	return p
 }
 
+// smallContent is the size in bytes below which a content is read before anything is written.
+const smallContent = 64 << 10
+
 // put reads a content of at most limit bytes and keeps it. Nothing is written twice. tooLarge tells that there was more.
 func (b blobs) put(r io.Reader, limit int64) (hash string, size int64, tooLarge bool, err error) {
+	var begin bytes.Buffer
+	if size, err = io.Copy(&begin, io.LimitReader(r, min(smallContent, limit+1))); err != nil {
+		return "", 0, false, fmt.Errorf("keeping a file: %w", err)
+	}
+	if size < min(smallContent, limit+1) { // that was all
+		sum := sha256.Sum256(begin.Bytes())
+		hash = hex.EncodeToString(sum[:])
+		if name := b.path(hash, ""); !b.there(name, size) {
+			err = b.write(name, begin.Bytes())
+		}
+		if err != nil {
+			return "", 0, false, fmt.Errorf("keeping a file: %w", err)
+		}
+		return hash, size, false, nil
+	}
+	r = io.MultiReader(&begin, r)
 	tmp, err := os.CreateTemp(b.dir, ".new-")
 	if err != nil {
 		return "", 0, false, fmt.Errorf("keeping a file: %w", err)
@@ -87,6 +106,11 @@ func (b blobs) there(name string, size int64) bool {
 		return false
 	}
 	now := time.Now()
+	if b.made != nil {
+		if _, own := b.made.Load(name); own {
+			return true
+		}
+	}
 	return os.Chtimes(name, now, now) == nil
 }
 

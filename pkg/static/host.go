@@ -112,7 +112,7 @@ func (h *Host) Start(_ context.Context, spec model.ContainerSpec) (model.Contain
 		return model.Container{}, err
 	}
 	k := kept{Replica: spec.Replica, Static: *spec.Static, Started: time.Now().UTC()}
-	k.Static.Files, k.Static.Bytes = len(handler.site.Files), handler.site.Bytes
+	k.Static.Files, k.Static.Bytes = len(handler.names), handler.site.Bytes
 	if err := h.write(spec.Name, k); err != nil {
 		return model.Container{}, err
 	}

@@ -11,7 +11,7 @@ import (
 
 // Handler answers requests from one site. It never changes, and may be used from any goroutine.
 type Handler struct {
-	site   *Site
+	site   *Site // without Files: names has them
 	opt    model.Static
 	store  *Store
 	names  map[string]*page    // by name: "docs/index.html"
@@ -36,6 +36,7 @@ type answer struct {
 	location string // in place of a file: where to go
 }
 
+// newHandler takes the site over.
 func newHandler(s *Store, site *Site, o model.Static) *Handler {
 	h := &Handler{
 		site: site, opt: o, store: s, names: make(map[string]*page, len(site.Files)), direct: make(map[string]*address, len(site.Files)), lost: map[string]*page{},
@@ -56,6 +57,7 @@ func newHandler(s *Store, site *Site, o model.Static) *Handler {
 			}
 		}
 	}
+	site.Files = nil
 	return h
 }
 
