@@ -44,6 +44,7 @@ type Config struct {
 type Control struct {
 	Box         *Box
 	Tokens      *Tokens
+	Keys        *Keys
 	Apps        *Apps
 	Images      *Images
 	Functions   *Functions
@@ -98,6 +99,7 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	}
 	c.auth = identity.NewAuthenticator(cfg.Store, c.now)
 	c.Box, c.Tokens, c.Apps, c.Images = &Box{c}, &Tokens{c}, &Apps{c}, &Images{c}
+	c.Keys = &Keys{c}
 	c.Deploys, c.Releases, c.Scale, c.Variables = &Deploys{c}, &Releases{c}, &Scaling{c}, &Variables{c}
 	c.Domains, c.Workloads, c.Logs, c.Exec = &Domains{c}, &Workloads{c}, &Logs{c}, &Exec{c}
 	c.Events, c.Audit = &Events{c}, &Audit{c}

@@ -33,6 +33,9 @@ type PushTarget struct {
 	Dir string // the folder of the source that is the app; "" the whole
 }
 
+// Untracked is how Targets begins to say that nobody wants a branch at all, with the branch behind it.
+const Untracked = "no environment tracks the branch "
+
 // skipMark in a commit's message keeps it from being deployed.
 var skipMark = regexp.MustCompile(`(?i)\[(skip|no) (deploy|ci)\]|\[(deploy|ci) skip\]`)
 
@@ -83,7 +86,7 @@ func (p *Pushes) Targets(ctx context.Context, actor model.Actor, org, app string
 		return targets, "", nil
 	}
 	if skipped == "" {
-		skipped = "no environment tracks the branch " + push.Branch
+		skipped = Untracked + push.Branch
 	}
 	return nil, skipped, nil
 }

@@ -28,6 +28,15 @@
 //	builds                        BUILD → model.Build
 //	├ builds.workload             WORKLOAD/BUILD
 //	└ builds.open                 RELEASE, of those not over
+//	repositories                  REPOSITORY → model.Repository
+//	├ repositories.app            APP/REPOSITORY
+//	└ repositories.org            ORG/REPOSITORY
+//	deliveries                    REPOSITORY/ID → model.Delivery
+//	├ deliveries.time             REPOSITORY/TIME/DELIVERY
+//	└ deliveries.open             TIME/DELIVERY, of those still to be done
+//	hooks                         HOOK → model.DeployHook
+//	├ hooks.hash                  SHA-256 of the secret
+//	└ hooks.org                   ORG/HOOK
 //	approvals                     APPROVAL → model.Approval
 //	└ approvals.org               ORG/APPROVAL
 //	domains                       HOST → model.Domain
@@ -41,6 +50,9 @@
 //	tokens                        TOKEN → model.Token
 //	├ tokens.hash                 hexadecimal SHA-256
 //	└ tokens.org                  ORG/TOKEN
+//	keys                          KEY → model.Key
+//	├ keys.fingerprint            SHA256:…
+//	└ keys.org                    ORG/KEY
 //	audit                         SEQUENCE → Audited; the newest MaxAudit
 //	└ audit.org                   ORG/SEQUENCE
 //	events                        SEQUENCE → model.Event; the newest MaxEvents

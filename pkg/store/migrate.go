@@ -29,6 +29,9 @@ func migrations() []migration {
 		{"jobs and their runs", treeOf("jobs", "jobs.workload", "jobs.name", "runs", "runs.due", "runs.open")},
 		{"builds", treeOf("builds", "builds.workload", "builds.open")},
 		{"approvals", treeOf("approvals", "approvals.org")},
+		{"repositories and deploy hooks", treeOf("repositories", "repositories.app", "repositories.org", "deliveries", "deliveries.time", "deliveries.open",
+			"hooks", "hooks.hash", "hooks.org")},
+		{"SSH keys", treeOf("keys", "keys.fingerprint", "keys.org")},
 	}
 }
 
