@@ -66,7 +66,7 @@ func (s *setup) plainBuildKit(ctx context.Context, b *bench, bases []ociimage.Ba
 	if err != nil {
 		return nil, err
 	}
-	if err := importBases(ctx, b, plainNamespace, bases); err != nil {
+	if err := importBases(ctx, b, bases); err != nil {
 		return nil, err
 	}
 	runc, err := filepath.Glob(filepath.Join(b.DataDir, "*", "*", "runc"))
@@ -148,14 +148,14 @@ func (p *plainBuildKit) end(err *error) {
 	}
 }
 
-// importBases brings images to a namespace of the box's containerd, under the names that Dockerfiles use.
-func importBases(ctx context.Context, b *bench, namespace string, bases []ociimage.Base) error {
+// importBases brings images to the peer, under the names that Dockerfiles use.
+func importBases(ctx context.Context, b *bench, bases []ociimage.Base) error {
 	c, err := containerd.New(filepath.Join(b.RunDir, "containerd.sock"))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	ctx = namespaces.WithNamespace(ctx, namespace)
+	ctx = namespaces.WithNamespace(ctx, plainNamespace)
 	for _, base := range bases {
 		f, err := os.Open(base.Archive)
 		if err != nil {
@@ -171,5 +171,10 @@ func importBases(ctx context.Context, b *bench, namespace string, bases []ociima
 
 // addBases brings images to the box, for its own builds.
 func (b *bench) addBases(ctx context.Context, bases []ociimage.Base) error {
-	return importBases(ctx, b, "pandabox", bases)
+	for _, base := range bases {
+		if r := b.Box.Run(ctx, "build", "base", "add", "--name", base.Name, base.Archive); r.Code != 0 {
+			return fmt.Errorf("pandabox build base add: exit %d\n%s%s", r.Code, r.Out, r.Err)
+		}
+	}
+	return nil
 }
