@@ -37,7 +37,7 @@ func (sh *shell) follow(ctx context.Context, c *client.Client, d api.Deploy, w w
 		if sh.json {
 			return sh.writeJSON(d)
 		}
-		sh.done("it waits for approval; an admin allows it: %s", hint("approvals approve "+d.Approval, ref))
+		sh.done("it waits for approval; an admin allows it: pandabox approvals approve %s", d.Approval)
 		return nil
 	}
 	if w.detach {
