@@ -153,7 +153,7 @@ func (p *planner) allHealthy() bool {
 		ready = false
 		c := p.mem.crashes[s.name]
 		switch {
-		case c.start.err != nil && s.release.Hosted() && (c.start.fatal() || c.start.count >= errorsToFail):
+		case c.start.err != nil && s.release.Hosted() && (c.start.fatal() && !p.toBuild(s.release) || c.start.count >= errorsToFail):
 			p.fail(functionProblem(c.start.err))
 			return false
 		case c.start.err != nil && (fatalStart(c.start) || c.start.count >= errorsToFail):

@@ -288,8 +288,12 @@ func (c *Controller) failed(w *workload, r *running, err error, now time.Time) {
 		w.mem.images[name] = w.mem.images[name].after(err, now)
 	case opStart, opRelease:
 		w.mem.started(name, err, now)
-		if !r.op.release.Hosted() && model.KindOf(err) == model.KindNotFound {
-			w.mem.images[r.op.release.ID] = failure{} // it is missing
+		switch is := r.op.release; {
+		case model.KindOf(err) != model.KindNotFound:
+		case is.Static != nil && is.Build != nil:
+			w.mem.lost[is.ID] = true // its files are gone
+		case !is.Hosted():
+			w.mem.images[is.ID] = failure{} // it is missing
 		}
 	case opRetire:
 		w.mem.stops[name] = w.mem.stops[name].after(err, now)

@@ -15,6 +15,7 @@ type release struct {
 	processes []model.Process
 	config    int
 	function  *model.Function // in place of processes
+	static    *model.Static   // likewise, and built
 	built     bool            // of source
 }
 
@@ -43,14 +44,14 @@ func (w *world) deploy(id string, r release) *model.Deploy {
 	next.Workload.LastRelease++
 	n := next.Workload.LastRelease
 	rid := fmt.Sprintf("%s-r%d", id, n)
-	is := &model.Release{ID: rid, WorkloadID: id, Number: n, Processes: r.processes, Function: r.function, ConfigVersion: r.config, CreatedAt: time.Now()}
+	is := &model.Release{ID: rid, WorkloadID: id, Number: n, Processes: r.processes, Function: r.function, Static: r.static, ConfigVersion: r.config, CreatedAt: time.Now()}
 	switch {
-	case r.built:
+	case r.built, r.static != nil:
 		is.Build = &model.BuildSpec{Source: "sha256:" + rid}
 	case r.function == nil:
 		is.Image = model.Image{Ref: rid}
 	}
-	if r.function == nil && r.processes == nil {
+	if r.function == nil && r.static == nil && r.processes == nil {
 		is.Processes = webOnly()
 	}
 	w.releases[rid] = is

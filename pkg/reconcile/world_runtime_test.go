@@ -47,6 +47,13 @@ func (s *session) Start(ctx context.Context, spec model.ContainerSpec) (model.Co
 	if f := spec.Function; f != nil && (spec.Image != "" || spec.Command != nil || spec.Limits != (model.Limits{}) || spec.Mounts != nil) {
 		s.broke("%s is a function and is started as a container: %+v", spec.Name, spec)
 	}
+	if f := spec.Static; f != nil && (spec.Image != "" || spec.Command != nil || spec.Limits != (model.Limits{}) || spec.Mounts != nil || spec.Env != nil || f.Digest == "") {
+		s.broke("%s is a site and is started as a container: %+v", spec.Name, spec)
+	}
+	if f := spec.Static; f != nil && s.missing[f.Digest] {
+		defer s.mu.Unlock()
+		return model.Container{}, model.NotFound("the site %s is not here", f.Digest)
+	}
 	if s.missing[spec.Image] {
 		defer s.mu.Unlock()
 		return model.Container{}, model.NotFound("image %s is not on the box", spec.Image)
@@ -89,6 +96,10 @@ func (s *session) Start(ctx context.Context, spec model.ContainerSpec) (model.Co
 	c.State, c.Pid, c.StartedAt, c.Addr = model.ContainerRunning, s.nextPid, time.Now(), netip.AddrFrom4([4]byte{10, 0, byte(s.nextAddr >> 8), byte(s.nextAddr)})
 	if spec.Function != nil {
 		c.Pid, c.Addr, c.Detail, c.ready = 0, netip.Addr{}, "js, 0.4 MB snapshot", c.StartedAt
+		return c.Container, nil
+	}
+	if spec.Static != nil {
+		c.Pid, c.Addr, c.Detail, c.ready = 0, netip.Addr{}, spec.Static.String(), c.StartedAt
 		return c.Container, nil
 	}
 	c.ready = c.StartedAt.Add(act.boot)
@@ -266,6 +277,9 @@ func (s *session) Build(ctx context.Context, releaseID string, progress func(int
 	}
 	digest := "sha256:built-" + releaseID
 	delete(s.missing, digest)
+	if r := s.releases[releaseID]; r.Static != nil {
+		return model.Built{Static: &model.Static{Digest: digest, Files: 12, Bytes: 3 << 20, SPA: r.Static.SPA}, Detail: "Static files"}, nil
+	}
 	return model.Built{Image: model.Image{Digest: digest, Config: &model.ImageConfig{}}, Detail: "Go 1.26, 1 of 4 steps cached"}, nil
 }
 

@@ -80,6 +80,11 @@ func (w *world) apply(dw *model.DesiredWorkload, u model.WorkloadUpdate) {
 		}
 		return
 	}
+	if r := w.releases[u.ReleaseID]; r != nil && u.Static != nil {
+		is := *r
+		is.Static = u.Static
+		w.releases[r.ID] = &is
+	}
 	if r := w.releases[u.ReleaseID]; r != nil && u.Image != nil && (r.Image.Digest == "" || r.Build != nil) {
 		is := *r
 		is.Image = *u.Image
