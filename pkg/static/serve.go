@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync/atomic"
 
 	"github.com/pandabox/pandabox/pkg/model"
 )
@@ -26,7 +27,7 @@ var _ http.Handler = (*Handler)(nil)
 // address is a path that leads straight to a file.
 type address struct {
 	page   *page
-	header http.Header // by _headers
+	header atomic.Pointer[http.Header] // by _headers; nil until it is asked for
 }
 
 // answer is what a path leads to.
@@ -53,7 +54,7 @@ func newHandler(s *Store, site *Site, o model.Static) *Handler {
 		at := "/" + name
 		for _, p := range []string{at, strings.TrimSuffix(at, ".html"), strings.TrimSuffix(at, "index.html")} {
 			if a, ok := h.file(p, ""); ok && a.page != nil && cleanPath(p) == p {
-				h.direct[p] = &address{a.page, h.headers(p)}
+				h.direct[p] = &address{page: a.page}
 			}
 		}
 	}
@@ -70,7 +71,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if h.forced.none() {
 		if a, ok := h.direct[r.URL.Path]; ok {
-			addAll(w.Header(), a.header)
+			if len(h.site.Headers) > 0 {
+				addAll(w.Header(), h.headersOf(a, r.URL.Path))
+			}
 			h.send(w, r, a.page)
 			return
 		}
@@ -88,6 +91,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.send(w, r, a.page)
 	}
+}
+
+// headersOf is headers of an address, found out once.
+func (h *Handler) headersOf(a *address, p string) http.Header {
+	if known := a.header.Load(); known != nil {
+		return *known
+	}
+	found := h.headers(p)
+	a.header.Store(&found)
+	return found
 }
 
 // headers returns what _headers says of a path. A header it takes away has no values.

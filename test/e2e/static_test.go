@@ -279,6 +279,21 @@ func TestStaticSurvives(t *testing.T) {
 	if again, err := f.api.Build(t.Context(), ref("site"), ""); err != nil || again.ID != build.ID {
 		t.Errorf("it was built again: %+v, %v", again, err)
 	}
+
+	// Where the files are lost, as on a box restored from a backup, they are made of the source that is kept.
+	if err := f.box.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(f.box.DataDir, "sites")); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.box.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.eventually("the site's answer", func() bool {
+		code, body, err := f.get("site", "/")
+		return err == nil && code == http.StatusOK && body == "home"
+	})
 }
 
 // TestBadSites deploys what is no site: each is refused with a hint, what was there serves on, and nothing is left.
