@@ -30,10 +30,13 @@ import (
 
 // Request is one build.
 type Request struct {
-	ID      string // unique: the build's control group and image are named by it
-	Org     string // builds of different orgs take turns
-	Dir     string // the source
-	Plan    *plan.Plan
+	ID   string // unique: the build's control group and image are named by it
+	Org  string // builds of different orgs take turns
+	Dir  string // the source
+	Plan *plan.Plan
+	// Open, where it is set, gives Dir and Plan once it is this build's turn, so that builds that wait take no room on the
+	// disk; close is called when the build is over. Output is only used where the plan is that of a static site.
+	Open    func(ctx context.Context) (dir string, p *plan.Plan, close func(), err error)
 	Target  string            // a stage; "": the last
 	Args    map[string]string // build arguments: in the image's history, so no secrets
 	Secrets map[string][]byte // for RUN --mount=type=secret,id=NAME; in no layer, and masked in the log
@@ -67,15 +70,20 @@ func (b *Builder) Build(ctx context.Context, r Request) (*Result, error) {
 	if !idForm.MatchString(r.ID) {
 		return nil, model.Invalid("%q is not the id of a build", r.ID)
 	}
-	if err := r.checkLength(); err != nil {
-		return nil, err
-	}
 	log := newLog(r, b.cfg.LogMax)
 	leave, err := b.queue.enter(ctx, r.Org, func(n int) { log.say("", fmt.Sprintf("waiting for %d other builds", n)) })
 	if err != nil {
 		return nil, canceled(err)
 	}
 	defer leave()
+	closeSource, err := r.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer closeSource()
+	if err := r.checkLength(); err != nil {
+		return nil, err
+	}
 	child, done, err := b.use(ctx)
 	if err != nil {
 		return nil, err
@@ -103,6 +111,20 @@ func (b *Builder) Build(ctx context.Context, r Request) (*Result, error) {
 		return nil, errors.Join(canceled(context.Cause(ctx)), kerr)
 	}
 	return nil, canceled(context.Cause(ctx))
+}
+
+// open has the source there.
+func (r *Request) open(ctx context.Context) (closeSource func(), err error) {
+	if r.Open == nil {
+		return func() {}, nil
+	}
+	if r.Dir, r.Plan, closeSource, err = r.Open(ctx); err != nil {
+		return nil, err
+	}
+	if !r.Plan.Static() {
+		r.Output = nil
+	}
+	return closeSource, nil
 }
 
 // abandoned ends what is left of a build whose BuildKit has ended under it: its containers outlive it.

@@ -27,18 +27,37 @@ type buildLogs struct{ dir string }
 
 func (l buildLogs) file(id string) string { return filepath.Join(l.dir, filepath.Base(id)+".log") }
 
-// writer returns a function that appends lines to a build's log, and what closes it. A line that cannot be written is
-// dropped: no build fails for its log.
+// maxBuildLog bounds the log of one build with all its attempts, in bytes; pkg/build bounds that of each.
+const maxBuildLog = 64 << 20
+
+// writer returns a function that appends lines to a build's log, and what closes it. Lines of an attempt that a crash
+// ended stay, and one says that the build begins again. A line that cannot be written is dropped: no build fails for its
+// log.
 func (l buildLogs) writer(id string) (say func(model.BuildLine), end func() error, err error) {
-	f, err := os.OpenFile(l.file(id), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	f, err := os.OpenFile(l.file(id), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening the log of build %s: %w", id, err)
 	}
-	return func(line model.BuildLine) {
-		if b, err := json.Marshal(line); err == nil {
-			_, _ = f.Write(append(b, '\n'))
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("opening the log of build %s: %w", id, err), f.Close())
+	}
+	say = func(line model.BuildLine) {
+		b, err := json.Marshal(line)
+		if err != nil || size > maxBuildLog {
+			return
 		}
-	}, f.Close, nil
+		n, _ := f.Write(append(b, '\n'))
+		size += int64(n)
+	}
+	if size > 0 {
+		last := make([]byte, 1)
+		if _, err := f.ReadAt(last, size-1); err == nil && last[0] != '\n' { // half a line is left by a crash
+			_, _ = f.WriteString("\n")
+		}
+		say(model.BuildLine{At: time.Now().UTC(), Text: "the build begins again"})
+	}
+	return say, f.Close, nil
 }
 
 // read gives the lines of a build's log to yield, and with follow those to come until ctx ends.

@@ -1,14 +1,11 @@
 package daemon
 
 import (
-	"archive/tar"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"time"
 
@@ -119,22 +116,38 @@ func (b *builds) Build(ctx context.Context, r control.BuildRequest) (out control
 		return out, err
 	}
 	defer func() { err = errors.Join(err, end()) }()
+	if r.Kind == model.KindStatic {
+		if out, is, err := b.plain(ctx, r, say); is || err != nil {
+			return out, err
+		}
+	}
+	return b.run(ctx, r, say)
+}
+
+// plain takes a site from the source where there is nothing to build, and tells whether that is so.
+func (b *builds) plain(ctx context.Context, r control.BuildRequest, say func(model.BuildLine)) (out control.BuildResult, is bool, err error) {
 	dir, p, remove, err := b.open(ctx, r.Spec, r.App, r.Kind)
 	if err != nil {
-		return out, err
+		return out, false, err
 	}
 	defer remove()
-	if p.Dockerfile == "" && p.File == "" {
-		return b.files(ctx, r, dir, p, say)
+	if p.Dockerfile != "" || p.File != "" {
+		return out, false, nil
 	}
-	return b.run(ctx, r, dir, p, say)
+	out, err = b.files(ctx, r, dir, p, say)
+	return out, true, err
 }
 
 // run builds with BuildKit.
-func (b *builds) run(ctx context.Context, r control.BuildRequest, dir string, p *plan.Plan, say func(model.BuildLine)) (control.BuildResult, error) {
-	step := ""
+func (b *builds) run(ctx context.Context, r control.BuildRequest, say func(model.BuildLine)) (control.BuildResult, error) {
+	step, isSite := "", false
 	q := build.Request{
-		ID: r.ID, Org: r.Org, Dir: dir, Plan: p, Target: r.Spec.Target, Args: r.Spec.Args, Secrets: r.Secrets, Mask: r.Mask, NoCache: r.Spec.NoCache,
+		ID: r.ID, Org: r.Org, Target: r.Spec.Target, Args: r.Spec.Args, Secrets: r.Secrets, Mask: r.Mask, NoCache: r.Spec.NoCache,
+		Open: func(ctx context.Context) (string, *plan.Plan, func(), error) {
+			dir, p, remove, err := b.open(ctx, r.Spec, r.App, r.Kind)
+			isSite = err == nil && p.Static()
+			return dir, p, remove, err
+		},
 		Log: func(l build.Line) {
 			say(model.BuildLine(l))
 			if r.Progress != nil && l.Step != "" && l.Step != step {
@@ -143,34 +156,17 @@ func (b *builds) run(ctx context.Context, r control.BuildRequest, dir string, p 
 			}
 		},
 	}
-	if !p.Static() {
-		res, err := b.builder.Build(ctx, q)
-		if err != nil {
-			return control.BuildResult{}, err
-		}
+	sink := newSiteSink(func(files io.Reader) (*model.Static, error) {
+		return served(r)(b.sites.Import(ctx, files))
+	})
+	q.Output = sink
+	res, err := b.builder.Build(ctx, q)
+	if err == nil && !isSite {
 		return control.BuildResult{Image: res.Image, Steps: res.Steps, Cached: res.Cached}, nil
 	}
-	pr, pw := io.Pipe()
-	q.Output = pw
-	var site *model.Static
-	var siteErr error
-	imported := make(chan struct{})
-	go func() {
-		defer close(imported)
-		site, siteErr = b.site(ctx, r, pr)
-		_ = pr.CloseWithError(errors.Join(siteErr, io.ErrClosedPipe))
-	}()
-	res, err := b.builder.Build(ctx, q)
-	_ = pw.CloseWithError(err)
-	<-imported
-	var fault *model.Error
-	switch {
-	case errors.As(siteErr, &fault): // what is wrong with the files, rather than that nobody took them
-		return control.BuildResult{}, siteErr
-	case err != nil:
+	site, err := sink.end(err)
+	if err != nil {
 		return control.BuildResult{}, err
-	case siteErr != nil:
-		return control.BuildResult{}, siteErr
 	}
 	return control.BuildResult{Static: site, Steps: res.Steps, Cached: res.Cached}, nil
 }
@@ -184,15 +180,7 @@ func (b *builds) files(ctx context.Context, r control.BuildRequest, dir string, 
 	if err != nil {
 		return control.BuildResult{}, err
 	}
-	pr, pw := io.Pipe()
-	packed := make(chan struct{})
-	go func() {
-		defer close(packed)
-		_ = pw.CloseWithError(writeTar(pw, root))
-	}()
-	site, err := b.site(ctx, r, pr)
-	_ = pr.CloseWithError(io.ErrClosedPipe)
-	<-packed
+	site, err := served(r)(b.sites.ImportDir(ctx, root))
 	if err != nil {
 		say(model.BuildLine{At: time.Now().UTC(), Text: err.Error()})
 		return control.BuildResult{}, err
@@ -201,63 +189,18 @@ func (b *builds) files(ctx context.Context, r control.BuildRequest, dir string, 
 	return control.BuildResult{Static: site}, nil
 }
 
-// site keeps the files of a tar archive as a site.
-func (b *builds) site(ctx context.Context, r control.BuildRequest, files io.Reader) (*model.Static, error) {
-	digest, s, err := b.sites.Import(ctx, files)
-	if err != nil {
-		return nil, err
-	}
-	out := model.Static{Digest: digest, Files: len(s.Files), Bytes: s.Bytes}
-	if r.Static != nil {
-		out.SPA, out.KeepHTML = r.Static.SPA, r.Static.KeepHTML
-	}
-	return &out, nil
-}
-
-// writeTar writes the files below dir as a tar archive; links as they are.
-func writeTar(w io.Writer, dir string) error {
-	t := tar.NewWriter(w)
-	err := filepath.WalkDir(dir, func(at string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		rel, err := filepath.Rel(dir, at)
+// served returns what makes of a site that was kept one that is served as was asked for.
+func served(r control.BuildRequest) func(digest string, s *static.Site, err error) (*model.Static, error) {
+	return func(digest string, s *static.Site, err error) (*model.Static, error) {
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return writeFile(t, at, path.Clean(filepath.ToSlash(rel)), e)
-	})
-	if err != nil {
-		return err
-	}
-	return t.Close()
-}
-
-func writeFile(t *tar.Writer, at, name string, e fs.DirEntry) error {
-	info, err := e.Info()
-	if err != nil {
-		return err
-	}
-	to := ""
-	if e.Type()&fs.ModeSymlink != 0 {
-		if to, err = os.Readlink(at); err != nil {
-			return err
+		out := model.Static{Digest: digest, Files: len(s.Files), Bytes: s.Bytes}
+		if r.Static != nil {
+			out.SPA, out.KeepHTML = r.Static.SPA, r.Static.KeepHTML
 		}
+		return &out, nil
 	}
-	h, err := tar.FileInfoHeader(info, to)
-	if err != nil {
-		return err
-	}
-	h.Name = name
-	if err := t.WriteHeader(h); err != nil || !info.Mode().IsRegular() {
-		return err
-	}
-	f, err := os.Open(at)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(t, f)
-	return errors.Join(err, f.Close())
 }
 
 // BuildLog implements control.BuildEngine.

@@ -42,6 +42,12 @@ func (p *parts) probes() []control.Probe {
 			}
 			return fmt.Sprintf("%d loaded, %d of %d calls failed since pandabox started", len(all), failed, calls), nil
 		}},
+		{Name: "builder", Run: func(context.Context) (string, error) {
+			if p.builds.builder.Running() {
+				return "BuildKit is running", nil
+			}
+			return "BuildKit starts with the next build", nil
+		}},
 		{Name: "ingress", Run: func(context.Context) (string, error) {
 			return fmt.Sprintf("listening on %s and %s", p.cfg.HTTPAddr, p.cfg.HTTPSAddr), nil
 		}},
