@@ -24,6 +24,7 @@ type Store struct {
 	dir   string
 	blobs blobs
 	cache cache
+	free  func() (int64, error) // bytes of the disk
 
 	imports sync.RWMutex // held for reading by every import, whose contents no site names yet
 	named   sync.Map     // files of sites that somebody wanted kept since they were imported
@@ -31,7 +32,7 @@ type Store struct {
 
 // Open makes or opens the store of a directory.
 func Open(dir string) (*Store, error) {
-	s := &Store{dir: dir, blobs: blobs{dir: filepath.Join(dir, "blobs"), use: new(sync.RWMutex)}}
+	s := &Store{dir: dir, blobs: blobs{dir: filepath.Join(dir, "blobs"), use: new(sync.RWMutex)}, free: func() (int64, error) { return free(dir) }}
 	for _, d := range []string{s.blobs.dir, filepath.Join(dir, "sites")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, fmt.Errorf("opening the store of sites: %w", err)
@@ -99,8 +100,10 @@ func (s *Store) ImportDir(ctx context.Context, dir string) (digest string, site 
 
 // gatherer collects the files of a site.
 type gatherer struct {
+	free func() (int64, error)
 	into blobs
 	site *Site
+	room int64 // bytes until the disk is looked at again
 	pack *squeezer
 	said map[string]bool // files of rules that were read
 }
@@ -113,7 +116,7 @@ func (s *Store) gather(ctx context.Context, from func(*gatherer) error) (digest 
 	defer cancel()
 	into := s.blobs
 	into.made = new(sync.Map)
-	g := &gatherer{into: into, site: &Site{Files: map[string]File{}}, pack: squeeze(ctx, into), said: map[string]bool{}}
+	g := &gatherer{free: s.free, into: into, site: &Site{Files: map[string]File{}}, pack: squeeze(ctx, into), said: map[string]bool{}, room: lookEvery}
 	if err = from(g); err != nil {
 		cancel() // what is still to be compressed is not wanted any more
 	}
@@ -122,6 +125,9 @@ func (s *Store) gather(ctx context.Context, from func(*gatherer) error) (digest 
 	}
 	if len(g.site.Files) == 0 && err == nil {
 		err = model.Invalid("the site has no files").WithHint("name the folder that holds index.html: [static] dir = \"dist\"")
+	}
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		err = noSpace(err, 0)
 	}
 	if err != nil {
 		return "", nil, errors.Join(err, into.takeBack())
@@ -190,7 +196,30 @@ func (g *gatherer) take(name string, r io.Reader) error {
 	site.Files[name] = f
 	site.Bytes += size
 	g.pack.add(name, f)
+	if g.room -= size; g.room < 0 {
+		g.room = lookEvery
+		return g.checkRoom()
+	}
 	return nil
+}
+
+// What an import leaves free of the disk, and how many bytes it may write between two looks at that.
+const (
+	keepFree  = 512 << 20
+	lookEvery = 32 << 20
+)
+
+// checkRoom refuses to fill the disk: apps and pandabox itself need some of it.
+func (g *gatherer) checkRoom() error {
+	if left, err := g.free(); err == nil && left < keepFree {
+		return noSpace(nil, left)
+	}
+	return nil
+}
+
+func noSpace(cause error, left int64) error {
+	return model.Errorf(model.KindNoSpace, "there is no room for the site").Wrap(cause).WithWhy("%d MB of the disk are left", left>>20).
+		WithHint("make room: pandabox build prune; see pandabox doctor")
 }
 
 // hidden tells whether a file is not for visitors: one below a name that begins with a dot, but for /.well-known, or what

@@ -138,6 +138,33 @@ func nothingLeft(t *testing.T, s *Store) {
 	}
 }
 
+func TestBoundsOfASite(t *testing.T) {
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = s.gather(t.Context(), func(g *gatherer) error {
+		g.site.Bytes = MaxSite - 4
+		return g.take("a", strings.NewReader("12345"))
+	})
+	if model.KindOf(err) != model.KindTooLarge || !strings.Contains(err.Error(), "4 GB") {
+		t.Errorf("too large: %v", err)
+	}
+	nothingLeft(t, s)
+	s.free = func() (int64, error) { return keepFree - 1, nil }
+	if _, _, err := s.Import(t.Context(), archive(t, map[string]string{"index.html": words})); err != nil {
+		t.Errorf("a small site on a full disk: %v", err)
+	}
+	if err := s.Reclaim(nil, time.Now().Add(2*unnamedFor)); err != nil {
+		t.Fatal(err)
+	}
+	large := strings.Repeat("0123456789abcdef", (lookEvery+1<<20)/16)
+	if _, _, err := s.Import(t.Context(), archive(t, map[string]string{"index.html": words, "large.bin": large})); model.KindOf(err) != model.KindNoSpace {
+		t.Errorf("a large site on a full disk: %v", err)
+	}
+	nothingLeft(t, s)
+}
+
 func TestHiddenFilesAreLeftOut(t *testing.T) {
 	s, err := Open(t.TempDir())
 	if err != nil {
