@@ -41,7 +41,6 @@ func TestManyFiles(t *testing.T) {
 	}
 	t.Logf("imported in %s", time.Since(began))
 	var before, after runtime.MemStats
-	site = nil
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	began = time.Now()
@@ -57,7 +56,7 @@ func TestManyFiles(t *testing.T) {
 	if held > 120 {
 		t.Errorf("a site of %d files takes %d MB", MaxFiles, held)
 	}
-	if w := ask(h, "GET", "/p007/page-7"); w.StatusCode != 200 || text(t, w) != "page" {
+	if w := ask(h, "GET", "/p007/page-7"); w.StatusCode != http.StatusOK || text(t, w) != "page" {
 		t.Errorf("a page is answered %d", w.StatusCode)
 	}
 	if _, _, err := s.Import(t.Context(), many(MaxFiles+1)); model.KindOf(err) != model.KindTooLarge {
@@ -79,7 +78,7 @@ func BenchmarkServe(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	r := httptest.NewRequest("GET", "/a.css", nil)
+	r := httptest.NewRequest(http.MethodGet, "/a.css", nil)
 	r.Header.Set("Accept-Encoding", "gzip, deflate, br")
 	w := &nothing{header: http.Header{}}
 	b.ReportAllocs()
