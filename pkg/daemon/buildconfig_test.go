@@ -1,0 +1,35 @@
+package daemon
+
+import (
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pandabox/pandabox/pkg/build"
+	"github.com/pandabox/pandabox/pkg/model"
+)
+
+func TestBoundsOfBuilds(t *testing.T) {
+	c, err := Build{}.config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := c.Limits; l.Pids != buildPids || l.MilliCPU != runtime.NumCPU()*750 || l.Memory < buildMemoryMin {
+		t.Errorf("by default builds may use %+v", l)
+	}
+	c, err = Build{Memory: "4GB", CPU: 1.5, Cache: "2GB", Deadline: "1h", Mirrors: map[string][]string{"docker.io": {"mirror.test"}}}.config()
+	want := build.Config{Limits: model.Limits{Memory: 4 << 30, MilliCPU: 1500, Pids: buildPids}, CacheMax: 2 << 30, Deadline: time.Hour}
+	if err != nil || c.Limits != want.Limits || c.CacheMax != want.CacheMax || c.Deadline != want.Deadline || len(c.Mirrors["docker.io"]) != 1 {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	for key, b := range map[string]Build{
+		"build.memory": {Memory: "lots"}, "build.memory = \"1MB\"": {Memory: "1MB"}, "build.cache": {Cache: "-1GB"}, "build.cpu": {CPU: -1}, "build.cpu = 0.01": {CPU: 0.01},
+		"build.cpu = 2000": {CPU: 2000}, "build.deadline": {Deadline: "soon"}, "build.deadline = \"-1h\"": {Deadline: "-1h"},
+	} {
+		_, err := Config{Build: b}.complete()
+		if model.KindOf(err) != model.KindInvalid || !strings.Contains(err.Error(), key) {
+			t.Errorf("%+v: %v", b, err)
+		}
+	}
+}
