@@ -63,23 +63,39 @@ CMD ["app"]
 
 func nodeProject() project {
 	return project{
-		base: "node", main: "index.js",
+		base: "node", main: "src/index.ts",
 		files: map[string]string{
-			"package.json":      `{"name":"shop","version":"1.0.0","engines":{"node":"` + ociimage.NodeVersion + `"},"scripts":{"start":"node index.js"},"dependencies":{"picocolors":"1.1.1"}}` + "\n",
-			"package-lock.json": ociimage.NpmLock,
-			"index.js": `const colors = require("picocolors")
+			"package.json": `{"name":"shop","version":"1.0.0","engines":{"node":"` + ociimage.NodeVersion + `"},
+"scripts":{"build":"tsc --outDir dist --target es2022 --module commonjs src/index.ts","start":"node dist/index.js"},
+"dependencies":{"picocolors":"1.1.1"},"devDependencies":{"typescript":"5.9.3"}}
+`,
+			"package-lock.json": ociimage.TypeScriptLock,
+			"src/index.ts": `declare const require: (name: string) => any
+declare const process: any
+const colors = require("picocolors")
 process.on("SIGTERM", () => process.exit()) // as the first process of a container it would be ignored
-require("http").createServer((req, res) => res.end(req.url === "/up" ? "" : "hello version %d" + typeof colors.red)).listen(process.env.PORT)
+require("http").createServer((req: any, res: any) => res.end(req.url === "/up" ? "" : "hello version %d" + typeof colors.red)).listen(process.env.PORT)
 `,
 		},
-		plain: `FROM node:` + ociimage.NodeVersion + `-bookworm-slim
+		plain: `FROM node:` + ociimage.NodeVersion + `-bookworm-slim AS dependencies
 WORKDIR /app
-ENV NODE_ENV=production
 COPY package.json package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev
+
+FROM node:` + ociimage.NodeVersion + `-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm npm ci
 COPY . .
+RUN npm run build
+
+FROM node:` + ociimage.NodeVersion + `-bookworm-slim
+WORKDIR /app
+ENV NODE_ENV=production
+COPY --from=dependencies /app/node_modules ./node_modules
+COPY --from=build /app/dist ./dist
 USER node
-CMD ["node", "index.js"]
+CMD ["node", "dist/index.js"]
 `,
 	}
 }

@@ -179,10 +179,13 @@ func node(ctx context.Context, cache string) (Debian, error) {
 	return d, nil
 }
 
-// NpmPackages are those that builds on the base node can fetch. The first is small and needs no other.
-func NpmPackages() []string { return []string{"picocolors@1.1.1", "pnpm@" + pnpmVersion} }
+// NpmPackages are those that builds on the base node can fetch. None needs another.
+func NpmPackages() []string {
+	return []string{"picocolors@1.1.1", "pnpm@" + pnpmVersion, "typescript@5.9.3"}
+}
 
-// NpmLock is the package-lock.json of a package shop 1.0.0 that depends on the first of NpmPackages.
+// NpmLock is the package-lock.json of a package shop 1.0.0 that depends on picocolors 1.1.1, and TypeScriptLock of one
+// that is developed with typescript 5.9.3 besides.
 const NpmLock = `{
   "name": "shop",
   "version": "1.0.0",
@@ -199,6 +202,38 @@ const NpmLock = `{
       "resolved": "https://registry.npmjs.org/picocolors/-/picocolors-1.1.1.tgz",
       "integrity": "sha512-xceH2snhtb5M9liqDsmEw56le376mTZkEX/jEb/RxNFyegNul7eNslCXP9FDj/Lcu0X8KEyMceP2ntpaHrDEVA==",
       "license": "ISC"
+    }
+  }
+}
+`
+
+// TypeScriptLock: see NpmLock.
+const TypeScriptLock = `{
+  "name": "shop",
+  "version": "1.0.0",
+  "lockfileVersion": 3,
+  "requires": true,
+  "packages": {
+    "": {
+      "name": "shop",
+      "version": "1.0.0",
+      "dependencies": {"picocolors": "1.1.1"},
+      "devDependencies": {"typescript": "5.9.3"}
+    },
+    "node_modules/picocolors": {
+      "version": "1.1.1",
+      "resolved": "https://registry.npmjs.org/picocolors/-/picocolors-1.1.1.tgz",
+      "integrity": "sha512-xceH2snhtb5M9liqDsmEw56le376mTZkEX/jEb/RxNFyegNul7eNslCXP9FDj/Lcu0X8KEyMceP2ntpaHrDEVA==",
+      "license": "ISC"
+    },
+    "node_modules/typescript": {
+      "version": "5.9.3",
+      "resolved": "https://registry.npmjs.org/typescript/-/typescript-5.9.3.tgz",
+      "integrity": "sha512-jl1vZzPDinLr9eUt3J/t7V6FgNEw9QjvBPdysz9KfQDD41fQrC2Y4vKQdiaUpFT4bXlb1RHhLpp8wtm6M5TgSw==",
+      "dev": true,
+      "license": "Apache-2.0",
+      "bin": {"tsc": "bin/tsc", "tsserver": "bin/tsserver"},
+      "engines": {"node": ">=14.17"}
     }
   }
 }

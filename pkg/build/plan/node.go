@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/pandabox/pandabox/pkg/model"
@@ -16,6 +17,7 @@ type packageJSON struct {
 	PackageManager  string            `json:"packageManager"` // "pnpm@9.12.0+sha…"
 	Engines         map[string]string `json:"engines"`
 	Scripts         map[string]string `json:"scripts"`
+	Workspaces      any               `json:"workspaces"`
 	Dependencies    map[string]string `json:"dependencies"`
 	DevDependencies map[string]string `json:"devDependencies"`
 }
@@ -102,8 +104,30 @@ func nodePlan(p *project) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	reasons = append(reasons, whyStart)
+	if p.apart(&j, m) {
+		return &Plan{Version: v, Reasons: reasons, Dockerfile: dockerfile(slices.Concat([]string{
+			"FROM node:" + v + "-bookworm-slim AS dependencies",
+			"WORKDIR /app",
+			"ENV NODE_ENV=production",
+			when(m.setup != "", m.setup),
+			"COPY package.json " + settings + glob(m.lock) + "./",
+			"RUN --mount=type=cache,target=" + m.cache + " " + m.production,
+			"",
+		}, lines, []string{
+			"",
+			"FROM node:" + v + "-bookworm-slim",
+			"WORKDIR /app",
+			"ENV NODE_ENV=production",
+			when(m.setup != "" && strings.HasPrefix(start, m.name), m.setup),
+			"COPY --from=dependencies /app ./",
+			"COPY --from=build --exclude=node_modules /app ./",
+			"USER node",
+			shell(start),
+		})...)}, nil
+	}
 	return &Plan{
-		Version: v, Reasons: append(reasons, whyStart),
+		Version: v, Reasons: reasons,
 		Dockerfile: dockerfile(append(lines,
 			when(m.prune != "", "RUN "+m.prune),
 			"",
@@ -116,6 +140,20 @@ func nodePlan(p *project) (*Plan, error) {
 			shell(start),
 		)...),
 	}, nil
+}
+
+// apart tells whether what the app needs to run can be installed beside its build, so that a change of its code leaves it
+// alone: not where the build writes into node_modules, where there are several of them, or where installs must not meet.
+func (p *project) apart(j *packageJSON, m packageManager) bool {
+	if m.production == "" || m.name == "yarn" || j.hooks() || j.Workspaces != nil || p.has("pnpm-workspace.yaml") {
+		return false
+	}
+	for _, name := range []string{"prisma", "@prisma/client", "zenstack"} {
+		if j.uses(name) {
+			return false
+		}
+	}
+	return true
 }
 
 // glob names a file of COPY that may be missing, and a space; "" for none.
