@@ -42,33 +42,35 @@ type Config struct {
 
 // Control is every use case, by noun. Its methods may be called from any goroutine.
 type Control struct {
-	Box         *Box
-	Tokens      *Tokens
-	Keys        *Keys
-	Apps        *Apps
-	Images      *Images
-	Functions   *Functions
-	KV          *KV
-	Jobs        *Jobs
-	Sources     *UploadedSources
-	Builds      *Builds
-	Bases       *Bases
-	Pushes      *Pushes
-	Trackings   *Trackings
-	Protections *Protections
-	Approvals   *Approvals
-	Promotions  *Promotions
-	Previews    *Previews
-	Deploys     *Deploys
-	Releases    *Releases
-	Scale       *Scaling
-	Variables   *Variables
-	Domains     *Domains
-	Workloads   *Workloads
-	Logs        *Logs
-	Exec        *Exec
-	Events      *Events
-	Audit       *Audit
+	Box          *Box
+	Tokens       *Tokens
+	Keys         *Keys
+	Apps         *Apps
+	Images       *Images
+	Functions    *Functions
+	KV           *KV
+	Jobs         *Jobs
+	Sources      *UploadedSources
+	Builds       *Builds
+	Bases        *Bases
+	Repositories *Repositories
+	DeployHooks  *DeployHooks
+	Pushes       *Pushes
+	Trackings    *Trackings
+	Protections  *Protections
+	Approvals    *Approvals
+	Promotions   *Promotions
+	Previews     *Previews
+	Deploys      *Deploys
+	Releases     *Releases
+	Scale        *Scaling
+	Variables    *Variables
+	Domains      *Domains
+	Workloads    *Workloads
+	Logs         *Logs
+	Exec         *Exec
+	Events       *Events
+	Audit        *Audit
 
 	cfg  Config
 	url  *url.URL
@@ -107,6 +109,7 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	c.Jobs, c.Pushes = &Jobs{c}, &Pushes{c}
 	c.Trackings, c.Protections, c.Approvals = &Trackings{c}, &Protections{c}, &Approvals{c}
 	c.Bases = &Bases{c}
+	c.Repositories, c.DeployHooks = &Repositories{c}, &DeployHooks{c}
 	c.Promotions, c.Previews = &Promotions{c}, &Previews{c}
 	c.Sources, c.Builds = &UploadedSources{c}, &Builds{c}
 	return c, nil

@@ -24,7 +24,7 @@ func ruleOf(p Permission) (rule, bool) {
 	case AppRead, AppScale, DeployCreate, VariableRead, VariableWrite, DomainWrite, LogRead, Exec,
 		FunctionInvoke, KVRead, KVWrite, JobWrite, JobRun:
 		return rule{model.RoleMember, inOrg}, true
-	case AppDestroy, DeployApprove, EnvironmentProtect, CertificateWrite, TokenRead, TokenManage, AuditRead:
+	case AppDestroy, DeployApprove, EnvironmentProtect, RepositoryManage, HookManage, CertificateWrite, TokenRead, TokenManage, AuditRead:
 		return rule{model.RoleAdmin, inOrg}, true
 	case OwnerManage:
 		return rule{model.RoleOwner, inOrg}, true

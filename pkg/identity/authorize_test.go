@@ -38,6 +38,8 @@ func TestTheWholeMatrix(t *testing.T) {
 		AppScale:           "++++nnnu",
 		AppDestroy:         "+++fnnnu",
 		DeployApprove:      "+++fnnnu",
+		RepositoryManage:   "+++fnnnu",
+		HookManage:         "+++fnnnu",
 		EnvironmentProtect: "+++fnnnu",
 		DeployCreate:       "++++nnnu",
 		VariableRead:       "++++nnnu",

@@ -30,6 +30,8 @@ const (
 	BoxRotate          Permission = "box.rotate"          // a new master key for all variables
 	DeployApprove      Permission = "deploy.approve"      // deploys to protected environments, one's own and those of others
 	EnvironmentProtect Permission = "environment.protect" // say which environments are protected
+	RepositoryManage   Permission = "repository.manage"   // connect and remove repositories at forges
+	HookManage         Permission = "hook.manage"         // make and remove deploy hooks
 	BuildPrune         Permission = "build.prune"         // remove the box's build cache
 	BuildBases         Permission = "build.bases"         // add and remove the images that builds begin with
 	BoxClaim           Permission = "box.claim"           // make a new owner link: root on the box only
@@ -38,7 +40,7 @@ const (
 // Permissions returns every permission, in the order they are documented.
 func Permissions() []Permission {
 	return []Permission{
-		AppRead, AppScale, AppDestroy, DeployCreate, DeployApprove, EnvironmentProtect, VariableRead, VariableWrite, DomainWrite, CertificateWrite, LogRead,
+		AppRead, AppScale, AppDestroy, DeployCreate, DeployApprove, EnvironmentProtect, RepositoryManage, HookManage, VariableRead, VariableWrite, DomainWrite, CertificateWrite, LogRead,
 		FunctionInvoke, KVRead, KVWrite, JobWrite, JobRun,
 		Exec, TokenRead, TokenManage, OwnerManage, AuditRead, BoxRead, BoxInspect, BoxBackup, BoxRotate, BuildPrune, BuildBases, BoxClaim,
 	}

@@ -80,6 +80,13 @@ func (tx *Tx) forgetWorkload(w model.Workload) error {
 		}
 	}
 	if !workloads().any(tx, scan{index: "place", prefix: w.AppID + "/"}) {
+		a, err := tx.App(w.AppID)
+		if err != nil {
+			return err
+		}
+		if err := tx.forgetApp(a); err != nil {
+			return err
+		}
 		if err := apps().delete(tx, w.AppID); err != nil {
 			return err
 		}

@@ -1,0 +1,308 @@
+package forge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pandabox/pandabox/pkg/control"
+	"github.com/pandabox/pandabox/pkg/model"
+	"github.com/pandabox/pandabox/pkg/source"
+)
+
+// How often what is to be done is looked for without a cause, and how a deploy is doing.
+const (
+	lookEvery  = time.Minute
+	watchEvery = 500 * time.Millisecond
+)
+
+// Run does what was taken, until ctx ends; then it waits for what is under way, which begins again with the next Run.
+func (s *Server) Run(ctx context.Context) {
+	defer s.wg.Wait()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		if err := s.look(ctx); err != nil && ctx.Err() == nil {
+			s.cfg.Logger.Error().Err(err).Msg("what forges told of cannot be read")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+		case <-tick.C:
+		}
+	}
+}
+
+// look gives each delivery that is new to its repository's lane.
+func (s *Server) look(ctx context.Context) error {
+	pending, err := s.cfg.Control.Repositories.Pending(ctx)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range pending {
+		if s.known[d.ID] {
+			continue
+		}
+		s.known[d.ID] = true
+		lane, busy := s.lanes[d.RepositoryID]
+		s.lanes[d.RepositoryID] = append(lane, d)
+		if !busy {
+			s.wg.Go(func() { s.work(ctx, d.RepositoryID) })
+		}
+	}
+	return nil
+}
+
+// work does a repository's deliveries in their order, so that an older commit never takes the place of a newer one.
+func (s *Server) work(ctx context.Context, repositoryID string) {
+	for {
+		s.mu.Lock()
+		lane := s.lanes[repositoryID]
+		if len(lane) == 0 || ctx.Err() != nil {
+			delete(s.lanes, repositoryID)
+			s.mu.Unlock()
+			return
+		}
+		d := lane[0]
+		s.lanes[repositoryID] = lane[1:]
+		s.mu.Unlock()
+		s.do(ctx, d)
+	}
+}
+
+// do ships one delivery, and lets its end be watched beside the next.
+func (s *Server) do(ctx context.Context, d model.Delivery) {
+	repo, err := s.cfg.Control.Repositories.Open(ctx, d.RepositoryID)
+	var shipped []ship
+	if err == nil {
+		shipped, err = s.ship(ctx, repo, d)
+	}
+	if ctx.Err() != nil {
+		return // the next Run does it again; a deploy that was made is found by its idempotency key
+	}
+	s.wg.Go(func() {
+		d.State, d.Detail = s.outcome(ctx, repo, d, shipped, err)
+		for _, one := range shipped {
+			d.Deploys = append(d.Deploys, one.deploy.ID+one.deploy.Approval)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if err := s.cfg.Control.Repositories.End(ctx, d); err != nil {
+			s.cfg.Logger.Error().Err(err).Str("delivery", d.ID).Msg("what became of a message cannot be kept")
+		}
+		s.mu.Lock()
+		delete(s.known, d.ID)
+		s.mu.Unlock()
+	})
+}
+
+// ship is one environment that a delivery is deployed to.
+type ship struct {
+	env    string
+	deploy control.Deploy
+	err    error
+	record string // the forge's own record of the deployment, "" for none
+}
+
+// ship fetches what arrived and deploys it where it goes.
+func (s *Server) ship(ctx context.Context, repo control.OpenRepository, d model.Delivery) ([]ship, error) {
+	a := *d.Arrival
+	if a.Pull != nil && a.Closed {
+		return nil, s.cfg.Control.Previews.Close(ctx, repo.Actor(), repo.Org, repo.App, a.Pull.Number)
+	}
+	dir, done, err := s.cfg.Source.Tree()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	f, err := s.fetch(ctx, repo, a.Ref, dir)
+	if err != nil {
+		return nil, err
+	}
+	at := f.commit.Hash.String()
+	if a.Commit != "" && a.Commit != at {
+		return nil, nothing{"a newer commit is there; its own message deploys it"}
+	}
+	if a.Message == "" || a.Pull == nil {
+		a.Message = f.commit.Message
+	}
+	targets, err := s.targets(ctx, repo, a)
+	if err != nil {
+		return nil, err
+	}
+	tree, done, err := s.cfg.Source.Tree()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if err := f.tree(ctx, tree); err != nil {
+		return s.allFail(ctx, repo, at, targets, err)
+	}
+	remove(dir) // the tree is all that is needed
+	subject, _, _ := strings.Cut(strings.TrimSpace(f.commit.Message), "\n")
+	rev := model.Revision{Commit: at, Branch: a.Branch, Subject: clip(subject), Author: clip(f.commit.Author.Name), URL: clip(a.URL)}
+	var out []ship
+	for _, t := range targets {
+		one := ship{env: t.Env}
+		one.record = s.begin(ctx, repo, at, t.Env)
+		one.deploy, one.err = s.cfg.Source.Ship(ctx, repo.Actor(), source.Arrival{
+			Org: repo.Org, App: repo.App, Env: t.Env, Tree: tree, Dir: t.Dir, Revision: rev, Message: why(repo, a), IdempotencyKey: d.ID + "/" + t.Env,
+		})
+		if ctx.Err() != nil {
+			return out, ctx.Err()
+		}
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+// allFail is a commit that cannot be deployed anywhere: the forge is told so for each environment.
+func (s *Server) allFail(ctx context.Context, repo control.OpenRepository, commit string, targets []control.PushTarget, err error) ([]ship, error) {
+	var out []ship
+	for _, t := range targets {
+		out = append(out, ship{env: t.Env, err: err, record: s.begin(ctx, repo, commit, t.Env)})
+	}
+	return out, nil
+}
+
+// targets returns where what arrived goes.
+func (s *Server) targets(ctx context.Context, repo control.OpenRepository, a model.Arrival) ([]control.PushTarget, error) {
+	if a.Pull == nil && a.Env == "" {
+		push := control.Push{Branch: a.Branch, Commit: a.Commit, Message: a.Message, Changed: a.Changed}
+		if a.All {
+			push.Changed = nil
+		} else if push.Changed == nil {
+			push.Changed = []string{}
+		}
+		targets, skipped, err := s.cfg.Control.Pushes.Targets(ctx, repo.Actor(), repo.Org, repo.App, push)
+		if err == nil && len(targets) == 0 {
+			err = nothing{skipped}
+		}
+		return targets, err
+	}
+	env := a.Env
+	if a.Pull != nil {
+		var err error
+		if env, err = s.cfg.Control.Previews.Ensure(ctx, repo.Actor(), repo.Org, repo.App, *a.Pull); model.KindOf(err) == model.KindForbidden {
+			return nil, nothing{err.Error()}
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	all, err := s.cfg.Control.Trackings.List(ctx, repo.Actor(), repo.Org, repo.App)
+	if err != nil {
+		return nil, err
+	}
+	dir := ""
+	for _, t := range all { // a preview is of the folder that production is of
+		if t.Env == env || t.Env == control.EnvProduction && dir == "" {
+			dir = t.Dir
+		}
+	}
+	return []control.PushTarget{{Env: env, Dir: dir}}, nil
+}
+
+// outcome waits for the end of what was shipped, tells the forge, and says what became of the delivery.
+func (s *Server) outcome(ctx context.Context, repo control.OpenRepository, d model.Delivery, shipped []ship, err error) (model.DeliveryState, string) {
+	var none nothing
+	switch {
+	case errors.As(err, &none):
+		return model.DeliveryIgnored, none.why
+	case err != nil:
+		s.cfg.Logger.Warn().Err(err).Str("repository", repo.Name).Msg("what a forge told of could not be done")
+		return model.DeliveryFailed, told(err)
+	case len(shipped) == 0:
+		return model.DeliveryDone, "the preview is removed"
+	}
+	state, parts := model.DeliveryDone, make([]string, 0, len(shipped))
+	for _, one := range shipped {
+		text, good := s.end(ctx, repo, one)
+		if !good {
+			state = model.DeliveryFailed
+		}
+		parts = append(parts, one.env+": "+text)
+	}
+	return state, strings.Join(parts, "; ")
+}
+
+// end waits for one deploy's end and tells the forge.
+func (s *Server) end(ctx context.Context, repo control.OpenRepository, one ship) (text string, good bool) {
+	if one.deploy.Approval != "" {
+		return "waits for approval", true
+	}
+	d, err := s.wait(ctx, repo, one)
+	if err != nil {
+		text, good = told(err), false
+	} else {
+		text, good = outcomeOf(d)
+		one.deploy = d
+	}
+	s.finish(ctx, repo, one, text, good)
+	return text, good
+}
+
+func (s *Server) wait(ctx context.Context, repo control.OpenRepository, one ship) (control.Deploy, error) {
+	if one.err != nil {
+		return one.deploy, one.err
+	}
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		d, err := s.cfg.Control.Deploys.Get(ctx, repo.Actor(), control.Ref{Org: repo.Org}, one.deploy.ID)
+		if err != nil || d.State.Final() {
+			return d, err
+		}
+		select {
+		case <-ctx.Done():
+			return d, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+func outcomeOf(d control.Deploy) (string, bool) {
+	switch d.State {
+	case model.DeploySucceeded:
+		return fmt.Sprintf("v%d serves", d.Release), true
+	case model.DeploySuperseded:
+		return "a newer deploy took over", true
+	}
+	if d.Error != nil {
+		return told(d.Error), false
+	}
+	return string(d.State), false
+}
+
+func told(err error) string {
+	var e *model.Error
+	if errors.As(err, &e) {
+		return e.Error()
+	}
+	return "something went wrong, see the daemon's log"
+}
+
+// why is the deploy's message.
+func why(repo control.OpenRepository, a model.Arrival) string {
+	switch {
+	case a.Pull != nil:
+		return clip(fmt.Sprintf("pull request %d of %s: %s", a.Pull.Number, repo.Name, a.Pull.Title))
+	case a.Env != "":
+		return "deploy hook, " + a.Branch + " of " + repo.Name
+	}
+	return "push to " + a.Branch + " of " + repo.Name
+}
+
+// clip shortens what people wrote to what is kept of it.
+func clip(s string) string {
+	const most = 200
+	if r := []rune(strings.ToValidUTF8(s, "\uFFFD")); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
+}
