@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/errdefs"
@@ -59,7 +60,10 @@ func (r *Runtime) namesOf(ctx context.Context, index ocispec.Index, name string)
 	cs := r.client.ContentStore()
 	var out []namedImage
 	for _, desc := range index.Manifests {
-		n := cmp.Or(name, desc.Annotations[images.AnnotationImageName], desc.Annotations[ocispec.AnnotationRefName])
+		n := cmp.Or(name, desc.Annotations[images.AnnotationImageName])
+		if ref := desc.Annotations[ocispec.AnnotationRefName]; n == "" && strings.ContainsAny(ref, ":/") { // else it is a tag of an image without a name
+			n = ref
+		}
 		full, err := baseName(n)
 		if err != nil {
 			return nil, err
