@@ -43,6 +43,7 @@ type parts struct {
 	sites      *static.Host
 	api        *httpapi.API
 	builds     *builds
+	doors      *doors
 	controller *reconcile.Controller
 	router     *router
 }
@@ -90,7 +91,13 @@ func (p *parts) assemble(ctx context.Context) (err error) {
 		return err
 	}
 	p.engines.containers, p.engines.functions, p.engines.sites, p.engines.builds = p.runtime, p.functions, p.sites, p.builds
-	if p.api, err = httpapi.New(httpapi.Config{Control: p.control, Logger: p.named("api"), Version: cfg.Version, RootCA: p.proxy.RootCA}); err != nil {
+	if p.doors, err = p.openDoors(); err != nil {
+		return err
+	}
+	p.api, err = httpapi.New(httpapi.Config{
+		Control: p.control, Logger: p.named("api"), Version: cfg.Version, RootCA: p.proxy.RootCA, Hooks: p.doors.forge,
+	})
+	if err != nil {
 		return err
 	}
 	handler := p.api.Handler()
@@ -208,6 +215,12 @@ func (p *parts) run(ctx context.Context, serving func()) error {
 		p.reapPreviews(ctx)
 	}()
 	defer func() { cancel(); <-reaped }()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		p.doors.run(ctx)
+	}()
+	defer func() { cancel(); <-closed }()
 
 	select { // the ingress opens with the apps that run already in its table
 	case <-p.router.first:

@@ -73,10 +73,13 @@ func (a *API) line(r *http.Request, rec *recorder, e *entry, began time.Time) {
 	l.Msg("request")
 }
 
-// SafePath returns the path of a request to the API as a log may hold it: without the secret of a claim link.
+// SafePath returns the path of a request to the API as a log may hold it: without the secret of a claim link
+// or a deploy hook.
 func SafePath(path string) string {
-	if strings.HasPrefix(path, claimPath) {
-		return claimPath + "…"
+	for _, secret := range []string{claimPath, hookPath} {
+		if strings.HasPrefix(path, secret) {
+			return secret + "…"
+		}
 	}
 	if len(path) > 300 {
 		return path[:300] + "…"

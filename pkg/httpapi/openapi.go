@@ -41,6 +41,7 @@ func (a *API) register() {
 	a.registerFunctions()
 	a.registerBuilds()
 	a.registerBases()
+	a.registerRepositories()
 	a.registerKV()
 	a.registerJobs()
 	a.registerDeploys()

@@ -1,0 +1,33 @@
+package api
+
+import "github.com/pandabox/pandabox/pkg/model"
+
+// NewRepository asks to connect a repository at a forge.
+type NewRepository struct {
+	URL       string      `json:"url" maxLength:"1000" example:"https://github.com/acme/shop" doc:"as it is cloned"`
+	Forge     model.Forge `json:"forge,omitempty" enum:"github,gitlab,gitea" doc:"absent: as the host's name says"`
+	Token     string      `json:"token,omitempty" maxLength:"4096" doc:"to fetch and to report with"`
+	DeployKey bool        `json:"deployKey,omitempty" doc:"make a key pair to fetch with over ssh"`
+}
+
+// Repository is an app's code at a forge.
+type Repository struct {
+	model.Repository
+	App    string `json:"app"`
+	Hook   string `json:"hook" doc:"address of the webhook to enter at the forge"`
+	Signed string `json:"signed,omitempty" doc:"the webhook's secret, told when it is connected"`
+}
+
+// Delivery is one message of a forge and what became of it.
+type Delivery = model.Delivery
+
+// NewDeployHook asks for a deploy hook.
+type NewDeployHook struct {
+	Name string `json:"name" maxLength:"100" example:"ci"`
+}
+
+// DeployHook is an address that deploys when it is asked.
+type DeployHook struct {
+	model.DeployHook
+	Address string `json:"address,omitempty" doc:"told when it is made"`
+}
