@@ -28,6 +28,8 @@ const (
 	keyName    = "keys/master"
 	kvName     = "kv.db"
 	bundlesDir = "bundles" // bundles/HEX, the hexadecimal part of their digests
+	sourcesDir = "sources" // sources/HEX.tar.zst
+	sourceExt  = ".tar.zst"
 )
 
 // StoreFile returns the path of the store in a data directory.
@@ -44,11 +46,12 @@ const (
 	maxManifest  = 1 << 16
 	maxKeyFile   = 1 << 20
 	maxSums      = 64 << 20
+	maxSource    = 1 << 30
 )
 
 // manifest is the first file of a backup. The sums are in the last one, since the store's is known only at its end.
 type manifest struct {
-	Format    int       `json:"format"` // 2; 1 was without functions
+	Format    int       `json:"format"` // 3; 1 was without functions, 2 without sources
 	Version   string    `json:"version"`
 	Schema    int       `json:"schema"`
 	CreatedAt time.Time `json:"createdAt"`
@@ -56,8 +59,8 @@ type manifest struct {
 
 const sumsFile = "SHA256SUMS"
 
-// Backup writes an archive (tar, gzip) of all control state with the keys that open it, the code of functions and the
-// key-value store: whoever has it can read every secret of the box. Volumes, images and logs are not in it.
+// Backup writes an archive (tar, gzip) of all control state with the keys that open it, the code of functions, the
+// source that is built again where what was made of it is missing, and the key-value store: whoever has it can read every secret of the box. Volumes, images and logs are not in it.
 func (b *Box) Backup(ctx context.Context, actor model.Actor, w io.Writer) error {
 	err := b.c.cfg.Store.Update(ctx, func(tx *store.Tx) error {
 		o, err := b.c.boxOrg(tx, actor, identity.BoxBackup)
@@ -82,7 +85,7 @@ func (b *Box) Backup(ctx context.Context, actor model.Actor, w io.Writer) error 
 }
 
 func (c *Control) writeBackup(ctx context.Context, t *tar.Writer) error {
-	m, err := json.MarshalIndent(manifest{Format: 2, Version: c.cfg.Version, Schema: store.Schema(), CreatedAt: c.now()}, "", "  ")
+	m, err := json.MarshalIndent(manifest{Format: 3, Version: c.cfg.Version, Schema: store.Schema(), CreatedAt: c.now()}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -105,6 +108,9 @@ func (c *Control) writeBackup(ctx context.Context, t *tar.Writer) error {
 		}
 	}
 	if err := c.writeBundles(ctx, t, &sums); err != nil {
+		return err
+	}
+	if err := c.writeSources(ctx, t, &sums); err != nil {
 		return err
 	}
 	if err := c.writeFile(t, sumsFile, []byte(sums.String())); err != nil {
@@ -151,6 +157,49 @@ func (c *Control) writeBundles(ctx context.Context, t *tar.Writer, sums *strings
 		addSum(sums, name, sha256.Sum256(content))
 	}
 	return nil
+}
+
+// writeSources writes the source of what is wanted and good.
+func (c *Control) writeSources(ctx context.Context, t *tar.Writer, sums *strings.Builder) error {
+	keep, err := c.cfg.Store.Keep(ctx)
+	if err != nil {
+		return err
+	}
+	for _, digest := range keep.Sources {
+		name := path.Join(sourcesDir, strings.TrimPrefix(digest, "sha256:")+sourceExt)
+		if !isSource(name) {
+			continue
+		}
+		if err := c.writeSource(ctx, t, sums, name); err != nil && !errors.Is(err, fs.ErrNotExist) { // reclaimed meanwhile
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Control) writeSource(ctx context.Context, t *tar.Writer, sums *strings.Builder, name string) error {
+	f, err := os.Open(filepath.Join(c.cfg.DataDir, filepath.FromSlash(name)))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	return c.writeSnapshot(ctx, t, sums, name, func(ctx context.Context, w io.Writer, size func(int64) error) error {
+		info, err := f.Stat()
+		if err == nil {
+			err = errors.Join(ctx.Err(), size(info.Size()))
+		}
+		if err == nil {
+			_, err = io.Copy(w, f)
+		}
+		return err
+	})
+}
+
+// isSource tells whether a file of a backup is an archive of source.
+func isSource(name string) bool {
+	hex, ok := strings.CutPrefix(name, sourcesDir+"/")
+	hex, is := strings.CutSuffix(hex, sourceExt)
+	return ok && is && len(hex) == 2*sha256.Size && strings.Trim(hex, "0123456789abcdef") == ""
 }
 
 // isBundle tells whether a file of a backup is a bundle.

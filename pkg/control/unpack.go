@@ -24,11 +24,11 @@ import (
 
 // unpacked is a backup in a directory, before any of it is in its place.
 type unpacked struct {
-	dir     string
-	keys    []byte
-	kv      bool     // it has a key-value store
-	bundles []string // names in the backup
-	sums    strings.Builder
+	dir    string
+	keys   []byte
+	kv     bool     // it has a key-value store
+	byHash []string // bundles and sources: names in the backup
+	sums   strings.Builder
 }
 
 // read unpacks a backup, and returns nil once every sum was right.
@@ -79,17 +79,24 @@ func (u *unpacked) take(name string, r io.Reader) (err error) {
 		_, err = u.save(name, r)
 		return err
 	case isBundle(name):
-		u.bundles = append(u.bundles, name)
-		if err := os.MkdirAll(filepath.Join(u.dir, bundlesDir), 0o700); err != nil {
-			return err
-		}
-		sum, err := u.save(name, io.LimitReader(r, model.MaxFunctionBundle+1))
-		if err == nil && sum != path.Base(name) {
-			err = fmt.Errorf("%s is not what its name says", name)
-		}
-		return err
+		return u.saveByHash(name, path.Base(name), io.LimitReader(r, model.MaxFunctionBundle+1))
+	case isSource(name):
+		return u.saveByHash(name, strings.TrimSuffix(path.Base(name), sourceExt), io.LimitReader(r, maxSource+1))
 	}
 	return fmt.Errorf("it holds %q, which no backup has", name)
+}
+
+// saveByHash writes a file whose name says its hash.
+func (u *unpacked) saveByHash(name, hash string, r io.Reader) error {
+	u.byHash = append(u.byHash, name)
+	if err := os.MkdirAll(filepath.Join(u.dir, path.Dir(name)), 0o700); err != nil {
+		return err
+	}
+	sum, err := u.save(name, r)
+	if err == nil && sum != hash {
+		err = fmt.Errorf("%s is not what its name says", name)
+	}
+	return err
 }
 
 // save writes a file and returns its SHA-256.
@@ -121,16 +128,14 @@ func (u *unpacked) check(ctx context.Context) error {
 	return checkKey(ring, sealed)
 }
 
-// place moves bundles and the key-value store to where they belong. A backup without a key-value store leaves the one
-// that is there alone: its environments are not those of the backup.
+// place moves bundles, sources and the key-value store to where they belong. A backup without a key-value store leaves
+// the one that is there alone: its environments are not those of the backup.
 func (u *unpacked) place(dataDir string) error {
-	if len(u.bundles) > 0 {
-		if err := os.MkdirAll(filepath.Join(dataDir, bundlesDir), 0o700); err != nil {
-			return fmt.Errorf("making a place for the code of functions: %w", err)
-		}
-	}
-	for _, name := range u.bundles {
+	for _, name := range u.byHash {
 		file := filepath.FromSlash(name)
+		if err := os.MkdirAll(filepath.Join(dataDir, filepath.Dir(file)), 0o700); err != nil {
+			return fmt.Errorf("making a place for %s: %w", name, err)
+		}
 		if err := os.Rename(filepath.Join(u.dir, file), filepath.Join(dataDir, file)); err != nil {
 			return fmt.Errorf("putting %s in place: %w", name, err)
 		}
@@ -158,8 +163,8 @@ func checkManifest(r io.Reader) error {
 	if err := json.NewDecoder(io.LimitReader(r, maxManifest)).Decode(&m); err != nil {
 		return err
 	}
-	if m.Format != 1 && m.Format != 2 {
-		return fmt.Errorf("its format is %d, this program knows 1 and 2", m.Format)
+	if m.Format < 1 || m.Format > 3 {
+		return fmt.Errorf("its format is %d, this program knows 1 to 3", m.Format)
 	}
 	return nil
 }
