@@ -167,6 +167,20 @@ func TestStaticSite(t *testing.T) {
 	f.eventually("its replicas to go", func() bool { served, _ := f.sites(); return len(served) == 0 })
 }
 
+// TestStaticPromoted moves the site that was seen in staging: nothing is built for production.
+func TestStaticPromoted(t *testing.T) {
+	f := start(t).website("site", map[string]string{"index.html": "seen in staging"})
+	f.run(0, nil, "deploy", "-e", "staging")
+	f.run(0, nil, "promote", "staging", "production", "--yes")
+	f.answers("site", "/", "seen in staging")
+	if b, err := f.api.Builds(t.Context(), ref("site"), api.Page{}); err != nil || len(b.Items) != 0 {
+		t.Errorf("built for production: %+v, %v", b.Items, err)
+	}
+	if s := f.status("site"); s.Kind != model.KindStatic || s.Static == nil || s.Static.Files != 1 {
+		t.Errorf("its status is %+v", s)
+	}
+}
+
 // TestStaticFromADockerfile builds a site in one stage and takes it from it.
 func TestStaticFromADockerfile(t *testing.T) {
 	f := start(t).website("site", map[string]string{
