@@ -108,7 +108,11 @@ func (r *Runtime) AdoptImage(ctx context.Context, name string) (model.Image, err
 	if err != nil {
 		return model.Image{}, failure(err, "cannot find the image that was built")
 	}
-	have, err := r.keep(ctx, rec.Target)
+	var have *image
+	err = r.withLease(ctx, func(ctx context.Context) (err error) { // BuildKit collects garbage right after a build
+		have, err = r.keep(ctx, rec.Target)
+		return err
+	})
 	if err != nil {
 		return model.Image{}, failure(err, "cannot keep the image that was built")
 	}
