@@ -21,7 +21,8 @@ import (
 // plainNamespace is where the peer works in the box's containerd: what it makes is not the box's.
 const plainNamespace = "plain"
 
-// plainBuildKit is stock buildkitd beside a box, in the same containerd, with the settings it comes with.
+// plainBuildKit is stock buildkitd beside a box, in the same containerd, with the settings it comes with but for one: its
+// steps are in the control group of the box's builds, so that both have as much of the CPU.
 type plainBuildKit struct {
 	cmd     *exec.Cmd
 	done    chan struct{}
@@ -73,6 +74,10 @@ func (s *setup) plainBuildKit(ctx context.Context, b *bench, bases []ociimage.Ba
 	if err != nil || len(runc) == 0 {
 		return nil, fmt.Errorf("the box has no runc: %w", err)
 	}
+	info, err := b.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp(b.Dir, "plain-")
 	if err != nil {
 		return nil, err
@@ -89,11 +94,12 @@ func (s *setup) plainBuildKit(ctx context.Context, b *bench, bases []ociimage.Ba
   namespace = %q
   snapshotter = "overlayfs"
   networkMode = "host"
+  defaultCgroupParent = %q
   [worker.containerd.runtime]
     name = "io.containerd.runc.v2"
     path = %q
     options = { BinaryName = %q, Root = %q }
-`, filepath.Join(dir, "root"), socket, filepath.Join(b.RunDir, "containerd.sock"), plainNamespace, filepath.Join(filepath.Dir(runc[0]), "shim"), runc[0], filepath.Join(dir, "runc"))
+`, filepath.Join(dir, "root"), socket, filepath.Join(b.RunDir, "containerd.sock"), plainNamespace, "/pandabox-"+info.Instance+"-builds", filepath.Join(filepath.Dir(runc[0]), "shim"), runc[0], filepath.Join(dir, "runc"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
