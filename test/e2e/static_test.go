@@ -167,6 +167,42 @@ func TestStaticSite(t *testing.T) {
 	f.eventually("its replicas to go", func() bool { served, _ := f.sites(); return len(served) == 0 })
 }
 
+// TestStaticFromABackup restores a box of sites on a fresh one: what serves is built again of the source in the backup.
+func TestStaticFromABackup(t *testing.T) {
+	f := start(t).website("site", map[string]string{"index.html": "home 1"})
+	f.run(0, nil, "deploy")
+	f.write("index.html", "home 2")
+	f.run(0, nil, "deploy")
+	file := filepath.Join(t.TempDir(), "box.backup")
+	f.cli(0, "backup", file)
+
+	other := start(t)
+	if err := other.box.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	other.cli(0, "restore", file, "--config", other.box.Config)
+	if err := other.box.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h, err := other.box.HTTPClient() // with the CA of the backup
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.http = h
+	serves := func() bool { _, body, err := other.get("site", "/"); return err == nil && body == "home 2" }
+	other.eventually("the site's answer", serves)
+	back, err := other.api.Rollback(t.Context(), ref("site"), api.Rollback{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back = other.outcome("site", back.ID); back.State != model.DeployRolledBack || back.Error == nil || back.Error.Hint == "" {
+		t.Errorf("going back to what is not there ended %s: %v", back.State, back.Error)
+	}
+	if !serves() {
+		t.Error("and took the site with it")
+	}
+}
+
 // TestStaticPromoted moves the site that was seen in staging: nothing is built for production.
 func TestStaticPromoted(t *testing.T) {
 	f := start(t).website("site", map[string]string{"index.html": "seen in staging"})
