@@ -41,8 +41,8 @@ func (sh *shell) reposConnect() *cobra.Command {
 	cmd := sh.aboutApp(&cobra.Command{
 		Use: "connect URL", Short: "Deploy what is pushed to a repository", Args: wants(1, 1, "pandabox repos connect https://github.com/acme/shop"),
 		Long: `Connect a repository: pushes to the branches that are tracked are deployed, and pull requests get previews. It prints
-the webhook to enter at the forge. With a token the box fetches private repositories and reports back what became of each
-commit; a deploy key fetches over ssh.`,
+the webhook to enter at the forge. With a token the box fetches private repositories and reports back what became of
+each commit; a deploy key fetches over ssh.`,
 		Example: `  pandabox repos connect https://github.com/acme/shop --token - < token.txt
   pandabox repos connect git@gitlab.com:acme/shop.git --deploy-key
   pandabox repos connect https://git.example.com/acme/shop --forge gitea`,
