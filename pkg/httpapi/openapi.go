@@ -36,6 +36,8 @@ func humaConfig(version string) huma.Config {
 func (a *API) register() {
 	a.registerBox()
 	a.registerTokens()
+	a.registerKeys()
+	a.registerGit()
 	a.registerApps()
 	a.registerImages()
 	a.registerFunctions()

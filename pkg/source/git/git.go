@@ -23,22 +23,22 @@ import (
 
 // Defaults and bounds of one push and one repository.
 const (
-	DefaultMaxPack  = 1 << 30   // bytes of a pack, as of an archive of source
-	DefaultMaxBlob  = 100 << 20 // bytes of one object
-	MaxObjects      = 1_000_000 // in one pack
-	MaxInflated     = 8 << 30   // bytes of all objects of one pack
-	MaxRefs         = 2000      // branches and tags of one repository
-	MaxCommands     = 200       // of one push
-	MaxShallow      = 2000      // commits of one repository whose parents are not there
-	MaxPacks        = 20        // of one repository, before they are made one
-	MaxRepository   = 4 << 30   // bytes of one repository, before it begins anew
-	maxAtOnce       = 2         // packs looked through at once, on the whole box
-	maxRefName      = 250       // bytes
-	drainFactor     = 4         // what is refused for its size is read to its end up to so many times the bound
-	defaultStall    = 2 * time.Minute
-	defaultKeep     = 5 * time.Second
-	incoming        = "incoming"
-	repositoryEnds  = ".git"
+	DefaultMaxPack = 1 << 30   // bytes of a pack, as of an archive of source
+	DefaultMaxBlob = 100 << 20 // bytes of one object
+	MaxObjects     = 1_000_000 // in one pack
+	MaxInflated    = 8 << 30   // bytes of all objects of one pack
+	MaxRefs        = 2000      // branches and tags of one repository
+	MaxCommands    = 200       // of one push
+	MaxShallow     = 2000      // commits of one repository whose parents are not there
+	MaxPacks       = 20        // of one repository, before they are made one
+	MaxRepository  = 4 << 30   // bytes of one repository, before it begins anew
+	maxAtOnce      = 2         // packs looked through at once, on the whole box
+	maxRefName     = 250       // bytes
+	drainFactor    = 4         // what is refused for its size is read to its end up to so many times the bound
+	defaultStall   = 2 * time.Minute
+	defaultKeep    = 5 * time.Second
+	incoming       = "incoming"
+	repositoryEnds = ".git"
 )
 
 // Box is what a push asks of the rest: see Platform.

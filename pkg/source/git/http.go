@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -14,7 +15,10 @@ import (
 	"github.com/pandabox/pandabox/pkg/model"
 )
 
-const maxTail = 4 << 10 // bytes behind a push: none, but for the end of the transfer's own coding
+const (
+	maxTail  = 4 << 10 // bytes behind a push: none, but for the end of the transfer's own coding
+	maxAsked = 8 << 20 // bytes of a fetch's request
+)
 
 // ServeHTTP serves git's smart HTTP protocol below /git/. It asks for a token itself: as the password of basic
 // authentication, with any name, or as a bearer token.
@@ -65,7 +69,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, actor model.Actor
 		}
 		err = s.receive(r.Context(), actor, at, body, func() { flow.finish(body) }, flow)
 	} else {
-		err = s.upload(r.Context(), actor, at, body, flow, true)
+		var asked []byte // an answer may begin only where the request ends
+		if asked, err = io.ReadAll(io.LimitReader(body, maxAsked)); err != nil {
+			return malformed("%s", err).Wrap(err)
+		}
+		err = s.upload(r.Context(), actor, at, bytes.NewReader(asked), flow, true)
 	}
 	if err == nil && !flow.begun {
 		_, err = flow.Write(nil)

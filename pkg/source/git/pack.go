@@ -34,7 +34,7 @@ func (s *Server) take(ctx context.Context, r io.Reader, dir string) error {
 	}
 	defer func() { _ = os.Remove(f.Name()) }()
 	name, err := s.receivePack(ctx, r, f)
-	if err == nil {
+	if count, _, _ := measure(f.Name()); err == nil && count > 0 {
 		err = indexPack(f, filepath.Join(dir, name))
 	}
 	return errors.Join(err, f.Close())

@@ -29,6 +29,7 @@ type push struct {
 	objects objects
 	tell    *reporter
 	refs    map[string]plumbing.Hash
+	plans   map[string]plan   // by ref: of branches that are to be deployed
 	refused map[string]string // by ref
 }
 
@@ -44,7 +45,7 @@ func (s *Server) receive(ctx context.Context, actor model.Actor, at place, in io
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p := &push{Server: s, actor: actor, at: at, want: want, tell: newReporter(out, want, cancel), refused: map[string]string{}}
+	p := &push{Server: s, actor: actor, at: at, want: want, tell: newReporter(out, want, cancel), plans: map[string]plan{}, refused: map[string]string{}}
 	unpack := "ok"
 	err = p.run(ctx, in, ended)
 	if err != nil {
@@ -127,7 +128,11 @@ func (p *push) alive(ctx context.Context) (stop func()) {
 func (p *push) update(ctx context.Context) {
 	before := maps.Clone(p.refs)
 	for _, c := range p.want.list {
-		if err := p.check(c); err != nil {
+		err := p.check(c)
+		if err == nil {
+			err = p.plan(ctx, c)
+		}
+		if err != nil {
 			p.refuse(c, err)
 		}
 	}
@@ -251,6 +256,9 @@ func (s *Server) drain(ctx context.Context, in io.Reader) {
 
 // internal returns err if it is a defect or a fault of the box rather than of what was pushed.
 func internal(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil // the client went away
+	}
 	if k := model.KindOf(err); k == model.KindInternal || k == model.KindNoSpace {
 		return err
 	}

@@ -34,7 +34,7 @@ type reporter struct {
 	out io.Writer
 	buf bytes.Buffer    // one write to out for one of ours
 	mux *sideband.Muxer // into buf
-	at  time.Time // of the last write
+	at  time.Time       // of the last write
 	err error
 }
 

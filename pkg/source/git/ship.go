@@ -51,6 +51,39 @@ func short(err error) string {
 	return "refused"
 }
 
+// plan is a branch that is to be deployed.
+type plan struct {
+	commit *object.Commit
+	to     []Target
+}
+
+// plan finds out what a command asks for and refuses what nobody wants.
+func (p *push) plan(ctx context.Context, c command) error {
+	branch, ok := c.branch()
+	if !ok || c.deletes() {
+		return nil
+	}
+	commit, err := object.GetCommit(p.objects, c.new)
+	if err != nil {
+		return fmt.Errorf("reading the commit %s: %w", c.new, err)
+	}
+	to, err := p.cfg.Box.Targets(ctx, p.actor, p.at.org, p.at.app, Push{
+		Branch: branch, Commit: c.new.String(), Message: commit.Message, Changed: changed(ctx, p.objects, c.old, c.new),
+	})
+	switch {
+	case err != nil:
+		return err
+	case len(to.Envs) > 0:
+		p.plans[c.ref] = plan{commit, to.Envs}
+	case to.Tracked:
+		p.tell.say("not deployed: " + to.Skipped)
+	default:
+		return &Rejection{"no environment tracks " + branch, model.Invalid("the branch %s of %s is not deployed", branch, p.at.app).WithWhy("%s", to.Skipped).
+			WithHint("push another: git push pandabox %s:main; or choose the branch: pandabox track %s -a %s -e ENV", branch, branch, p.at.app)}
+	}
+	return nil
+}
+
 // one does what a command asks for, besides the ref itself.
 func (p *push) one(ctx context.Context, c command) error {
 	branch, ok := c.branch()
@@ -62,37 +95,20 @@ func (p *push) one(ctx context.Context, c command) error {
 		p.tell.say(strings.TrimPrefix(c.ref, tags) + " is kept; tags are not deployed")
 		return nil
 	}
-	commit, err := object.GetCommit(p.objects, c.new)
-	if err != nil {
-		return fmt.Errorf("reading the commit %s: %w", c.new, err)
-	}
-	to, err := p.cfg.Box.Targets(ctx, p.actor, p.at.org, p.at.app, Push{
-		Branch: branch, Commit: c.new.String(), Message: commit.Message, Changed: changed(ctx, p.objects, c.old, c.new),
-	})
-	if err != nil {
-		return err
-	}
-	if len(to.Envs) == 0 {
-		if to.Tracked {
-			p.tell.say("not deployed: " + to.Skipped)
-			return nil
-		}
-		return &Rejection{"no environment tracks " + branch, model.Invalid("the branch %s of %s is not deployed", branch, p.at.app).WithWhy("%s", to.Skipped).
-			WithHint("push another: git push pandabox %s:main; or choose the branch: pandabox track %s -a %s -e ENV", branch, branch, p.at.app)}
+	plan, ok := p.plans[c.ref]
+	if !ok {
+		return nil
 	}
 	tree := filepath.Join(p.dir, "tree")
 	if err := os.Mkdir(tree, 0o700); err != nil {
 		return fmt.Errorf("making a folder for the pushed files: %w", err)
 	}
-	if err := errors.Join(writeTree(ctx, p.objects, commit.TreeHash, tree)); err != nil {
-		return errors.Join(err, os.RemoveAll(tree))
-	}
-	for _, t := range to.Envs {
-		if err = p.deploy(ctx, t, source.Arrival{
-			Org: p.at.org, App: p.at.app, Env: t.Env, Tree: tree, Dir: t.Dir, Revision: revision(commit, branch), Message: "git push",
-		}); err != nil {
-			break
-		}
+	err := writeTree(ctx, p.objects, plan.commit.TreeHash, tree)
+	for i := 0; i < len(plan.to) && err == nil; i++ {
+		t := plan.to[i]
+		err = p.deploy(ctx, t, source.Arrival{
+			Org: p.at.org, App: p.at.app, Env: t.Env, Tree: tree, Dir: t.Dir, Revision: revision(plan.commit, branch), Message: "git push",
+		})
 	}
 	return errors.Join(err, os.RemoveAll(tree))
 }
