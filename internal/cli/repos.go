@@ -31,7 +31,7 @@ without -a the repositories of all apps are listed.`,
 			})
 		},
 	})
-	cmd.AddCommand(sh.reposConnect(), sh.reposShow(), sh.reposRemove())
+	cmd.AddCommand(sh.reposConnect(), sh.reposShow(), sh.reposRemove(), sh.reposApp())
 	return cmd
 }
 
@@ -73,6 +73,9 @@ each commit; a deploy key fetches over ssh.`,
 			}
 			sh.done("%s at %s is connected to %s; enter this there:", r.Name, r.Forge, r.App)
 			lines := []string{"webhook  " + r.Hook, "secret   " + r.Signed, "sends    application/json, for pushes and pull (merge) requests"}
+			if r.GitHubApp != "" {
+				lines = []string{"the GitHub App's webhook is the one that counts: " + r.Hook}
+			}
 			if r.PublicKey != "" {
 				lines = append(lines, "key      "+r.PublicKey)
 			}
@@ -87,6 +90,7 @@ each commit; a deploy key fetches over ssh.`,
 	f := cmd.Flags()
 	f.StringVar(&forge, "forge", "", "github, gitlab or gitea, which is Forgejo too (default: as the host's name says)")
 	f.StringVar(&token, "token", "", "- reads a token to fetch and to report with from standard input")
+	f.StringVar(&n.GitHubApp, "github-app", "", "open it with this GitHub App: pandabox repos app")
 	f.BoolVar(&n.DeployKey, "deploy-key", false, "make a key pair to fetch with over ssh")
 	complete(cmd, "forge", fixed("github", "gitlab", "gitea"))
 	return cmd

@@ -31,6 +31,23 @@ func (c *Client) RemoveRepository(ctx context.Context, repository string) error 
 	return err
 }
 
+// AddGitHubApp keeps a GitHub App. What it returns tells the secret of its webhook, this once.
+func (c *Client) AddGitHubApp(ctx context.Context, n api.NewGitHubApp) (api.GitHubApp, error) {
+	return do[api.GitHubApp](ctx, c, call{method: http.MethodPost, path: c.org("github-apps"), body: n})
+}
+
+// GitHubApps returns the org's GitHub Apps by name.
+func (c *Client) GitHubApps(ctx context.Context) ([]api.GitHubApp, error) {
+	l, err := do[api.Items[api.GitHubApp]](ctx, c, call{method: http.MethodGet, path: c.org("github-apps")})
+	return l.Items, err
+}
+
+// RemoveGitHubApp forgets a GitHub App that no repository is opened with.
+func (c *Client) RemoveGitHubApp(ctx context.Context, name string) error {
+	_, err := do[none](ctx, c, call{method: http.MethodDelete, path: c.org("github-apps", name)})
+	return err
+}
+
 // CreateDeployHook makes a deploy hook. What it returns tells its address, this once.
 func (c *Client) CreateDeployHook(ctx context.Context, r Ref, name string) (api.DeployHook, error) {
 	return do[api.DeployHook](ctx, c, call{method: http.MethodPost, path: c.workload(r, "deploy-hooks"), body: api.NewDeployHook{Name: name}})

@@ -54,6 +54,7 @@ type Control struct {
 	Builds       *Builds
 	Bases        *Bases
 	Repositories *Repositories
+	GitHubApps   *GitHubApps
 	DeployHooks  *DeployHooks
 	Pushes       *Pushes
 	Trackings    *Trackings
@@ -109,7 +110,7 @@ func New(ctx context.Context, cfg Config) (*Control, error) {
 	c.Jobs, c.Pushes = &Jobs{c}, &Pushes{c}
 	c.Trackings, c.Protections, c.Approvals = &Trackings{c}, &Protections{c}, &Approvals{c}
 	c.Bases = &Bases{c}
-	c.Repositories, c.DeployHooks = &Repositories{c}, &DeployHooks{c}
+	c.Repositories, c.GitHubApps, c.DeployHooks = &Repositories{c}, &GitHubApps{c}, &DeployHooks{c}
 	c.Promotions, c.Previews = &Promotions{c}, &Previews{c}
 	c.Sources, c.Builds = &UploadedSources{c}, &Builds{c}
 	return c, nil

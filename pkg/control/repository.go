@@ -35,6 +35,7 @@ type NewRepository struct {
 	Forge     model.Forge // "" as the host's name says
 	Token     string      // to fetch and to report with; "" none
 	DeployKey bool        // make a key pair to fetch with
+	GitHubApp string      // name of the GitHub App to open it with; "" none
 }
 
 // Repository is a repository as people see it: nothing of it is sealed.
@@ -75,6 +76,16 @@ func (r *Repositories) Connect(ctx context.Context, actor model.Actor, org, app 
 			return model.Conflict("%s is connected to %s already", one.URL, app).WithHint("take it away first: pandabox repos rm %s", one.Name)
 		}
 		one.ID, one.OrgID, one.AppID, one.CreatedBy, one.CreatedAt = r.c.newID("repo"), o.ID, pl.app.ID, nameOf(actor), r.c.now()
+		if n.GitHubApp != "" {
+			if one.Forge != model.ForgeGitHub {
+				return model.Invalid("%s is not at GitHub", one.Name).WithHint("leave --github-app out")
+			}
+			with, err := r.c.gitHubApp(tx, o, n.GitHubApp)
+			if err != nil {
+				return err
+			}
+			one.GitHubApp = with.ID
+		}
 		secret, err := r.c.sealRepository(&one, n)
 		if err != nil {
 			return err
@@ -83,7 +94,9 @@ func (r *Repositories) Connect(ctx context.Context, actor model.Actor, org, app 
 			return err
 		}
 		out = r.shown(one, app)
-		out.Signed = secret
+		if one.GitHubApp == "" {
+			out.Signed = secret
+		}
 		return r.c.record(tx, actor, o.ID, "repository.connect", app, one.URL)
 	})
 	return out, err
@@ -123,6 +136,8 @@ func (n NewRepository) check() (model.Repository, error) {
 		return bad("a token is of no use over ssh")
 	case u.Scheme != "ssh" && n.DeployKey:
 		return bad("a deploy key is of use over ssh only")
+	case n.GitHubApp != "" && (n.Token != "" || u.Scheme == "ssh"):
+		return bad("with a GitHub App it needs neither a token nor ssh")
 	case len(n.Token) > maxSecret:
 		return bad("the token is too long")
 	}
@@ -188,7 +203,11 @@ func (c *Control) sealRepository(r *model.Repository, n NewRepository) (string, 
 // shown leaves out what is sealed.
 func (r *Repositories) shown(one model.Repository, app string) Repository {
 	one.Secret, one.Token, one.Key = nil, nil, nil
-	return Repository{Repository: one, App: app, Hook: r.c.url.String() + "/hooks/" + one.ID}
+	at := one.ID
+	if one.GitHubApp != "" {
+		at = one.GitHubApp
+	}
+	return Repository{Repository: one, App: app, Hook: r.c.url.String() + "/hooks/" + at}
 }
 
 // List returns the org's repositories, or those of one app.
@@ -266,6 +285,9 @@ type OpenRepository struct {
 	Secret string
 	Token  string
 	Key    string // PEM
+
+	AppKey    string // of the GitHub App it is opened with, PEM; "" none
+	AppNumber int64  // GitHub's id of it
 }
 
 // Actor is who acts for the repository: a member of its org.
@@ -304,7 +326,16 @@ func (r *Repositories) Open(ctx context.Context, id string) (out OpenRepository,
 			}
 			*v.into = string(plain)
 		}
-		return nil
+		if one.GitHubApp == "" {
+			return nil
+		}
+		with, err := tx.GitHubApp(one.GitHubApp)
+		if err != nil {
+			return err
+		}
+		out.AppNumber = with.AppID
+		out.AppKey, err = r.c.openGitHubApp(with, "key", with.Key)
+		return err
 	})
 	return out, err
 }

@@ -12,7 +12,7 @@ import (
 
 func (a *API) registerKeys() {
 	const path, tag = "/v1/orgs/{org}/keys", "keys"
-	handle(a, needs(identity.TokenManage), op{id: "addKey", method: http.MethodPost, path: path, tag: tag, summary: "Let somebody push over SSH", status: http.StatusCreated},
+	handle(a, needs(identity.TokenManage), op{id: "addSSHKey", method: http.MethodPost, path: path, tag: tag, summary: "Let somebody push over SSH", status: http.StatusCreated},
 		func(ctx context.Context, c caller, in *struct {
 			InOrg
 			Keyed
@@ -21,7 +21,7 @@ func (a *API) registerKeys() {
 			k, err := a.control.Keys.Add(ctx, c.Actor, in.Org, control.NewKey{Name: in.Body.Name, Public: in.Body.Public, IdempotencyKey: in.Key})
 			return answer(wireKey(k), err)
 		})
-	handle(a, needs(identity.TokenRead), op{id: "listKeys", method: http.MethodGet, path: path, tag: tag, summary: "List the org's SSH keys, newest first"},
+	handle(a, needs(identity.TokenRead), op{id: "listSSHKeys", method: http.MethodGet, path: path, tag: tag, summary: "List the org's SSH keys, newest first"},
 		func(ctx context.Context, c caller, in *struct {
 			InOrg
 			Paged
@@ -29,7 +29,7 @@ func (a *API) registerKeys() {
 			l, err := a.control.Keys.List(ctx, c.Actor, in.Org, in.page())
 			return answer(listOf(l, wireKey), err)
 		})
-	handle(a, needs(identity.TokenManage), op{id: "removeKey", method: http.MethodDelete, path: path + "/{id}", tag: tag, summary: "End an SSH key at once", status: http.StatusNoContent},
+	handle(a, needs(identity.TokenManage), op{id: "removeSSHKey", method: http.MethodDelete, path: path + "/{id}", tag: tag, summary: "End an SSH key at once", status: http.StatusNoContent},
 		func(ctx context.Context, c caller, in *struct {
 			InOrg
 			ID string `path:"id" maxLength:"100"`

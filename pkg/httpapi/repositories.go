@@ -56,12 +56,41 @@ func (a *API) registerRepositories() {
 		func(ctx context.Context, c caller, in *NamedRepository) (*struct{}, error) {
 			return nil, a.control.Repositories.Remove(ctx, c.Actor, in.Org, in.Repository)
 		})
+	a.registerGitHubApps()
 	a.registerDeployHooks()
 	if a.config.Hooks != nil {
 		for _, at := range []string{"/hooks/{id}", hookPath + "{secret}"} {
 			a.page(public("a forge signs what it sends, and the address of a deploy hook is its secret: the handler checks both"), http.MethodPost, at, a.config.Hooks.ServeHTTP)
 		}
 	}
+}
+
+func (a *API) registerGitHubApps() {
+	const path, tag = "/v1/orgs/{org}/github-apps", "repositories"
+	handle(a, needs(identity.RepositoryManage), op{id: "addGitHubApp", method: http.MethodPost, path: path, tag: tag, summary: "Keep a GitHub App; the answer tells its webhook's secret, once", status: http.StatusCreated},
+		func(ctx context.Context, c caller, in *struct {
+			InOrg
+			Body api.NewGitHubApp
+		}) (*body[api.GitHubApp], error) {
+			g, err := a.control.GitHubApps.Add(ctx, c.Actor, in.Org, control.NewGitHubApp(in.Body))
+			return answer(api.GitHubApp(g), err)
+		})
+	handle(a, needs(identity.AppRead), op{id: "listGitHubApps", method: http.MethodGet, path: path, tag: tag, summary: "List GitHub Apps"},
+		func(ctx context.Context, c caller, in *InOrg) (*body[api.Items[api.GitHubApp]], error) {
+			all, err := a.control.GitHubApps.List(ctx, c.Actor, in.Org)
+			out := api.Items[api.GitHubApp]{Items: []api.GitHubApp{}}
+			for _, g := range all {
+				out.Items = append(out.Items, api.GitHubApp(g))
+			}
+			return answer(out, err)
+		})
+	handle(a, needs(identity.RepositoryManage), op{id: "removeGitHubApp", method: http.MethodDelete, path: path + "/{name}", tag: tag, summary: "Forget a GitHub App that no repository is opened with", status: http.StatusNoContent},
+		func(ctx context.Context, c caller, in *struct {
+			InOrg
+			Name string `path:"name" maxLength:"40"`
+		}) (*struct{}, error) {
+			return nil, a.control.GitHubApps.Remove(ctx, c.Actor, in.Org, in.Name)
+		})
 }
 
 func (a *API) registerDeployHooks() {

@@ -21,7 +21,8 @@ type Repository struct {
 	URL       string    `json:"url"`  // to fetch from: https://…, or ssh://… with a deploy key
 	Name      string    `json:"name"` // "acme/shop"
 	PublicKey string    `json:"publicKey,omitempty"`
-	HostKey   string    `json:"hostKey,omitempty"` // the forge's SSH host key, as it was when it was first seen
+	HostKey   string    `json:"hostKey,omitempty"`   // the forge's SSH host key, as it was when it was first seen
+	GitHubApp string    `json:"githubApp,omitempty"` // id of the app it is opened with, whose webhook counts; "" none
 	CreatedBy string    `json:"createdBy"`
 	CreatedAt time.Time `json:"createdAt"`
 

@@ -34,6 +34,8 @@
 //	deliveries                    REPOSITORY/ID → model.Delivery
 //	├ deliveries.time             REPOSITORY/TIME/DELIVERY
 //	└ deliveries.open             TIME/DELIVERY, of those still to be done
+//	githubapps                    APP → model.GitHubApp
+//	└ githubapps.name             ORG/NAME
 //	hooks                         HOOK → model.DeployHook
 //	├ hooks.hash                  SHA-256 of the secret
 //	└ hooks.org                   ORG/HOOK

@@ -32,6 +32,7 @@ func migrations() []migration {
 		{"repositories and deploy hooks", treeOf("repositories", "repositories.app", "repositories.org", "deliveries", "deliveries.time", "deliveries.open",
 			"hooks", "hooks.hash", "hooks.org")},
 		{"SSH keys", treeOf("keys", "keys.fingerprint", "keys.org")},
+		{"GitHub Apps", treeOf("githubapps", "githubapps.name")},
 	}
 }
 

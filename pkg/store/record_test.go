@@ -232,7 +232,7 @@ func TestRecordRemoved(t *testing.T) {
 			want = 2
 		case "events":
 			want = 4
-		case "orgs", "orgs.name", "deploys", "deploys.workload", "tokens", "tokens.hash", "tokens.org", "keys", "keys.fingerprint", "keys.org", "approvals", "approvals.org", "repositories", "repositories.app", "repositories.org", "deliveries", "deliveries.time", "deliveries.open", "hooks", "hooks.hash", "hooks.org", "audit", "audit.org", "idempotency", "idempotency.expiry", "blobs":
+		case "orgs", "orgs.name", "deploys", "deploys.workload", "tokens", "tokens.hash", "tokens.org", "keys", "keys.fingerprint", "keys.org", "approvals", "approvals.org", "repositories", "repositories.app", "repositories.org", "deliveries", "deliveries.time", "deliveries.open", "hooks", "hooks.hash", "hooks.org", "githubapps", "githubapps.name", "audit", "audit.org", "idempotency", "idempotency.expiry", "blobs":
 			want = 0
 		}
 		if n != want {

@@ -2,20 +2,29 @@ package e2e
 
 import (
 	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/pandabox/pandabox/pkg/api"
 	"github.com/pandabox/pandabox/pkg/client"
@@ -32,6 +41,8 @@ type forge struct {
 	bare   string // folder of the forge's repository
 	hook   string // path of the webhook
 	secret string
+
+	app *rsa.PublicKey // of a GitHub App: it is given the token
 
 	mu    sync.Mutex
 	told  []string // "POST /repos/acme/shop/statuses/… success"
@@ -85,6 +96,10 @@ func (g *forge) listen(w http.ResponseWriter, r *http.Request) {
 	auth := r.Header.Get("Authorization") + r.Header.Get("PRIVATE-TOKEN")
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.app != nil && !strings.HasSuffix(auth, forgeToken) {
+		g.install(w, r, strings.TrimPrefix(auth, "Bearer "))
+		return
+	}
 	if !strings.HasSuffix(auth, forgeToken) {
 		g.told = append(g.told, "without a token")
 	}
@@ -95,6 +110,25 @@ func (g *forge) listen(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(http.StatusCreated)
 	_, _ = io.WriteString(w, `{"id": 7}`)
+}
+
+// install gives a GitHub App that proves who it is the token of its installation.
+func (g *forge) install(w http.ResponseWriter, r *http.Request, claim string) {
+	token, err := jwt.ParseWithClaims(claim, &jwt.RegisteredClaims{}, func(*jwt.Token) (any, error) { return g.app, nil }, jwt.WithValidMethods([]string{"RS256"}), jwt.WithIssuer("4711"))
+	if err != nil || !token.Valid {
+		g.told = append(g.told, "a false claim: "+err.Error())
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	switch r.URL.Path {
+	case "/api/v3/repos/acme/shop/installation":
+		_, _ = io.WriteString(w, `{"id": 9}`)
+	case "/api/v3/app/installations/9/access_tokens":
+		w.WriteHeader(http.StatusCreated)
+		_, _ = fmt.Fprintf(w, `{"token":%q,"expires_at":%q}`, forgeToken, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+	default:
+		w.WriteHeader(http.StatusForbidden)
+	}
 }
 
 // heard tells whether the forge was told something.
@@ -286,6 +320,54 @@ func (g *forge) day() {
 
 	g.preview()
 	g.deployHook()
+}
+
+// TestAGitHubApp fetches with an installation's token, and survives the end of the daemon between taking and doing.
+func TestAGitHubApp(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := start(t).folder("shop")
+	file := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.run(1, []string{`is no private key of a GitHub App`}, "repos", "app", "add", "acme", "--id", "4711", "--private-key", "Dockerfile")
+	var app api.GitHubApp
+	if err := json.Unmarshal([]byte(f.run(0, nil, "repos", "app", "add", "acme", "--id", "4711", "--private-key", file, "--json").Out), &app); err != nil {
+		t.Fatal(err)
+	}
+	g := f.forge(model.ForgeGitHub)
+	f.run(0, nil, "repos", "rm", "acme/shop") // connected with a token; with the app it is another
+	g.app, g.hook, g.secret = &key.PublicKey, app.Hook[strings.Index(app.Hook, "/hooks/"):], app.Signed
+	f.run(0, nil, "repos", "connect", g.server.URL+"/acme/shop", "--forge", "github", "--github-app", "acme")
+	f.run(1, []string{`acme/shop is opened with the GitHub App acme`}, "repos", "app", "rm", "acme")
+
+	event, body := g.pushed("main", g.rev("HEAD"), strings.Repeat("0", 40), "The first")
+	if code, text := g.send("a", event, strings.ReplaceAll(body, "acme/shop", "acme/other"), g.secret); code != http.StatusOK || !strings.Contains(text, "acme/other is not connected") {
+		t.Errorf("a repository that is not connected: %d %s", code, text)
+	}
+	if code, text := g.send("b", event, body, "x"); code != http.StatusUnauthorized {
+		t.Errorf("forged: %d %s", code, text)
+	}
+	if code, text := g.send("c", event, body, g.secret); code != http.StatusAccepted {
+		t.Fatalf("a push: %d %s", code, text)
+	}
+	if err := f.box.Signal(syscall.SIGKILL); err != nil { // what was answered with 202 is done all the same
+		t.Fatal(err)
+	}
+	if err := f.box.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.becomes(model.DeliveryDone, "^production: v1 serves$")
+	f.answers("shop", "/", "shop 1")
+	if g.heard("a false claim") || !g.heard("statuses/"+g.rev("HEAD")+" success") {
+		t.Errorf("the forge was told\n%s", strings.Join(g.told, "\n"))
+	}
+	if all, err := f.api.Deploys(t.Context(), client.Ref{App: "shop"}, api.Page{}); err != nil || len(all.Items) != 1 {
+		t.Errorf("one push made %d deploys (%v)", len(all.Items), err)
+	}
 }
 
 // preview opens, and closes, a pull request.

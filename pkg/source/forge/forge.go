@@ -38,10 +38,11 @@ type Server struct {
 	reading chan struct{} // places
 	wake    chan struct{}
 
-	mu    sync.Mutex
-	lanes map[string][]model.Delivery // by repository: to be done in order; there while one is under way
-	known map[string]bool             // ids of deliveries under way
-	wg    sync.WaitGroup
+	mu     sync.Mutex
+	lanes  map[string][]model.Delivery // by repository: to be done in order; there while one is under way
+	known  map[string]bool             // ids of deliveries under way
+	tokens map[string]installed        // by repository, of GitHub Apps
+	wg     sync.WaitGroup
 }
 
 // New prepares a Server.
@@ -54,7 +55,7 @@ func New(c Config) (*Server, error) {
 	}
 	return &Server{
 		cfg: c, reading: make(chan struct{}, readers), wake: make(chan struct{}, 1),
-		lanes: map[string][]model.Delivery{}, known: map[string]bool{},
+		lanes: map[string][]model.Delivery{}, known: map[string]bool{}, tokens: map[string]installed{},
 	}, nil
 }
 
@@ -131,17 +132,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) (reply, int, erro
 // take keeps a webhook's message to be done.
 func (s *Server) take(r *http.Request, id string) (reply, int, error) {
 	ctx := r.Context()
-	repo, err := s.cfg.Control.Repositories.Open(ctx, id)
-	if err != nil {
-		return reply{}, 0, err
-	}
-	m, err := read(r, repo)
-	if err != nil {
+	repo, m, err := s.read(r, id)
+	var none nothing
+	if errors.As(err, &none) {
+		return reply{State: "ignored", Detail: none.why}, http.StatusOK, nil
+	} else if err != nil {
 		return reply{}, 0, err
 	}
 	d := model.Delivery{ID: repo.ID + "/" + m.id, RepositoryID: repo.ID, Event: m.event, State: model.DeliveryPending}
 	a, err := m.arrival(repo)
-	var none nothing
 	switch {
 	case errors.As(err, &none):
 		d.State, d.Detail = model.DeliveryIgnored, none.why
@@ -161,6 +160,46 @@ func (s *Server) take(r *http.Request, id string) (reply, int, error) {
 	}
 	s.again()
 	return reply{State: "accepted", Delivery: d.ID}, http.StatusAccepted, nil
+}
+
+// read takes a message that is signed with the secret of a repository's webhook, or of a GitHub App's, which has one for
+// all its repositories.
+func (s *Server) read(r *http.Request, id string) (control.OpenRepository, message, error) {
+	if !control.IsGitHubApp(id) {
+		repo, err := s.cfg.Control.Repositories.Open(r.Context(), id)
+		if err != nil {
+			return repo, message{}, err
+		}
+		m, err := read(r, repo)
+		return repo, m, err
+	}
+	secret, err := s.cfg.Control.GitHubApps.Secret(r.Context(), id)
+	if err != nil {
+		return control.OpenRepository{}, message{}, err
+	}
+	m, err := read(r, control.OpenRepository{Repository: model.Repository{Forge: model.ForgeGitHub}, Secret: secret})
+	if err != nil {
+		return control.OpenRepository{}, m, err
+	}
+	var about struct {
+		Repository struct {
+			FullName string `json:"full_name"`
+		} `json:"repository"`
+	}
+	if err := json.Unmarshal(m.payload, &about); err != nil {
+		return control.OpenRepository{}, m, model.Invalid("the message cannot be read").Wrap(err).WithWhy("%s", err)
+	}
+	if about.Repository.FullName == "" {
+		return control.OpenRepository{}, m, nothing{"it is about no repository"}
+	}
+	repoID, err := s.cfg.Control.GitHubApps.Repository(r.Context(), id, about.Repository.FullName)
+	if model.KindOf(err) == model.KindNotFound {
+		return control.OpenRepository{}, m, nothing{about.Repository.FullName + " is not connected"}
+	} else if err != nil {
+		return control.OpenRepository{}, m, err
+	}
+	repo, err := s.cfg.Control.Repositories.Open(r.Context(), repoID)
+	return repo, m, err
 }
 
 // again has Run look for what is to be done.

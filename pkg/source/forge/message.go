@@ -145,9 +145,10 @@ func githubPush(e *github.PushEvent) (model.Arrival, string, error) {
 	a := model.Arrival{
 		Branch: branch, Ref: e.GetRef(), Commit: e.GetAfter(), Message: head.GetMessage(), Author: head.GetAuthor().GetName(), URL: head.GetURL(),
 	}
+	commits := e.Commits //nolint:staticcheck // gone from the Events API; webhooks have them
 	// A forced push may take commits away, and long ones are not told whole.
-	a.All = e.GetForced() || e.GetCreated() || isZero(e.GetBefore()) || len(e.Commits) == 0 || len(e.Commits) >= toldCommits
-	for _, c := range e.Commits {
+	a.All = e.GetForced() || e.GetCreated() || isZero(e.GetBefore()) || len(commits) == 0 || len(commits) >= toldCommits
+	for _, c := range commits {
 		a.Changed = append(a.Changed, c.Added...)
 		a.Changed = append(a.Changed, c.Removed...)
 		a.Changed = append(a.Changed, c.Modified...)

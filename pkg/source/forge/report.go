@@ -144,9 +144,11 @@ func (s *Server) call(ctx context.Context, repo control.OpenRepository, method, 
 	if err != nil {
 		return err
 	}
-	b, err := json.Marshal(body)
-	if err != nil {
-		return err
+	var b []byte
+	if body != nil {
+		if b, err = json.Marshal(body); err != nil {
+			return err
+		}
 	}
 	for _, pause := range pauses() {
 		select {

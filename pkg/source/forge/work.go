@@ -80,6 +80,9 @@ func (s *Server) do(ctx context.Context, d model.Delivery) {
 	repo, err := s.cfg.Control.Repositories.Open(ctx, d.RepositoryID)
 	var shipped []ship
 	if err == nil {
+		repo, err = s.opened(ctx, repo)
+	}
+	if err == nil {
 		shipped, err = s.ship(ctx, repo, d)
 	}
 	if ctx.Err() != nil {
@@ -243,7 +246,9 @@ func (s *Server) end(ctx context.Context, repo control.OpenRepository, one ship)
 		text, good = outcomeOf(d)
 		one.deploy = d
 	}
-	s.finish(ctx, repo, one, text, good)
+	if again, err := s.opened(ctx, repo); s.noted(err, repo) { // a build may take longer than a token is good for
+		s.finish(ctx, again, one, text, good)
+	}
 	return text, good
 }
 
