@@ -41,7 +41,7 @@ test: test-deps build $(TOOLS)/nfpm
 	exit $$rc
 
 # Commands the tests run, each with the Debian package that brings it.
-TEST_DEPS := gcc:gcc curl:curl nft:nftables iptables:iptables ip:iproute2 git:git make:make npm:npm clang:clang wasm-ld:lld xz:xz-utils busybox:busybox-static taskset:util-linux
+TEST_DEPS := gcc:gcc curl:curl nft:nftables iptables:iptables ip:iproute2 git:git ssh:openssh-client make:make npm:npm clang:clang wasm-ld:lld xz:xz-utils busybox:busybox-static taskset:util-linux
 
 .PHONY: test-deps
 test-deps:

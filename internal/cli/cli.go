@@ -143,7 +143,7 @@ func groups(sh *shell) []group {
 		}},
 		{"functions", "Functions:", []*cobra.Command{sh.fn(), sh.kv()}},
 		{"configure", "Configure:", []*cobra.Command{
-			sh.apps(), sh.domains(), sh.environ(), sh.job(), sh.track(), sh.protect(true), sh.protect(false), sh.approvals(), sh.previews(), sh.repos(), sh.hooks(), sh.tokens(),
+			sh.apps(), sh.domains(), sh.environ(), sh.job(), sh.track(), sh.protect(true), sh.protect(false), sh.approvals(), sh.previews(), sh.repos(), sh.hooks(), sh.git(), sh.keys(), sh.tokens(),
 		}},
 		{"box", "The box:", []*cobra.Command{
 			sh.login(), sh.logout(), sh.boxes(), sh.doctor(), sh.events(), sh.audit(), sh.backup(), sh.claim(), sh.versionCommand(),

@@ -30,6 +30,7 @@ type Config struct {
 	BaseDomain string `toml:"base_domain"` // apps answer on APP.BASE; default: the public address under sslip.io, else pandabox.localhost
 	HTTPAddr   string `toml:"http_addr"`   // ":80"
 	HTTPSAddr  string `toml:"https_addr"`  // ":443"
+	SSHAddr    string `toml:"ssh_addr"`    // git push over SSH; "off" for none. Default: port 2222 beside an HTTPSAddr on port 443, else "off"
 	Offline    bool   `toml:"offline"`     // ask no ACME server; certificates come from the box's own CA
 	ACME       ACME   `toml:"acme"`
 	Subnet     string `toml:"subnet"`     // addresses of apps, a private IPv4 prefix of /16 to /22; "10.87.0.0/16"
@@ -104,6 +105,7 @@ func (c Config) complete() (Config, error) {
 	c.RunDir = orDefault(c.RunDir, DefaultRunDir)
 	c.HTTPAddr = orDefault(c.HTTPAddr, ":80")
 	c.HTTPSAddr = orDefault(c.HTTPSAddr, ":443")
+	c.SSHAddr = orDefault(c.SSHAddr, defaultSSHAddr(c.HTTPSAddr))
 	c.Subnet = orDefault(c.Subnet, "10.87.0.0/16")
 	c.LogLevel = orDefault(c.LogLevel, "info")
 	c.Version = orDefault(c.Version, "unknown")
@@ -141,6 +143,9 @@ func (c Config) complete() (Config, error) {
 			return c, model.Invalid("%s = %q is not an address", key, addr).WithHint(`write it as ":443" or "127.0.0.1:8443"`)
 		}
 	}
+	if _, _, err := net.SplitHostPort(c.SSHAddr); err != nil && c.SSHAddr != sshOff {
+		return c, model.Invalid("ssh_addr = %q is not an address", c.SSHAddr).WithHint(`write it as ":2222" or "127.0.0.1:2222", or "off"`)
+	}
 	prefix, err := netip.ParsePrefix(c.Subnet)
 	if err != nil || !prefix.Addr().Is4() || prefix.Bits() > 22 || prefix.Bits() < 16 || !prefix.Addr().IsPrivate() {
 		return c, model.Invalid("subnet = %q cannot be used", c.Subnet).WithHint(`choose a private IPv4 prefix of /16 to /22, like "10.87.0.0/16"`)
@@ -149,6 +154,18 @@ func (c Config) complete() (Config, error) {
 		return c, model.Invalid("log_level = %q is not known", c.LogLevel).WithHint("choose debug, info, warn or error")
 	}
 	return c, nil
+}
+
+const sshOff = "off"
+
+// defaultSSHAddr is port 2222, since the machine's own sshd has 22, where the box has the usual port for HTTPS too: of two
+// boxes on one machine only one can have it.
+func defaultSSHAddr(https string) string {
+	host, port, err := net.SplitHostPort(https)
+	if err != nil || port != "443" && port != "https" {
+		return sshOff
+	}
+	return net.JoinHostPort(host, "2222")
 }
 
 func orDefault(s, def string) string {

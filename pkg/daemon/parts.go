@@ -95,7 +95,7 @@ func (p *parts) assemble(ctx context.Context) (err error) {
 		return err
 	}
 	p.api, err = httpapi.New(httpapi.Config{
-		Control: p.control, Logger: p.named("api"), Version: cfg.Version, RootCA: p.proxy.RootCA, Hooks: p.doors.forge,
+		Control: p.control, Logger: p.named("api"), Version: cfg.Version, RootCA: p.proxy.RootCA, Hooks: p.doors.forge, Git: p.doors.git,
 	})
 	if err != nil {
 		return err
