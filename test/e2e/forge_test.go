@@ -333,7 +333,7 @@ func TestAGitHubApp(t *testing.T) {
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f.run(1, []string{`is no private key of a GitHub App`}, "repos", "app", "add", "acme", "--id", "4711", "--private-key", "Dockerfile")
+	f.run(2, []string{`is no private key of a GitHub App`}, "repos", "app", "add", "acme", "--id", "4711", "--private-key", "Dockerfile")
 	var app api.GitHubApp
 	if err := json.Unmarshal([]byte(f.run(0, nil, "repos", "app", "add", "acme", "--id", "4711", "--private-key", file, "--json").Out), &app); err != nil {
 		t.Fatal(err)
