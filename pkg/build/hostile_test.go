@@ -266,6 +266,8 @@ RUN n=0; for i in $(seq 200); do sleep 5 & n=$((n+1)); done; echo started $n
 	if text := log.text(); err == nil || strings.Contains(text, "started 200") {
 		t.Errorf("200 processes where 64 may be: %v\n%s", err, text)
 	}
+	greedy := source(t, map[string]string{"Dockerfile": "FROM base\nRUN /bin/busybox dd if=/dev/zero of=/dev/null bs=1500M count=1\n"})
+	s.refused(t, request(t, "m1", greedy, &lines{}), model.KindInvalid, "memory")
 	s.clean(t)
 }
 

@@ -207,7 +207,7 @@ const NpmLock = `{
 }
 `
 
-// TypeScriptLock: see NpmLock.
+// TypeScriptLock is what NpmLock says it is.
 const TypeScriptLock = `{
   "name": "shop",
   "version": "1.0.0",
