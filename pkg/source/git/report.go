@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,8 +21,25 @@ import (
 
 const (
 	sideBand = "side-band-64k"
-	maxLine  = 2000 // bytes of one line that a client is told
+	maxLine  = 2000   // bytes of one line that a client is told
+	maxChunk = 60_000 // bytes of one packet of a side band: the library's own bound is one its packets do not take
 )
+
+// band is one channel of a side band.
+type band struct {
+	mux *sideband.Muxer
+	ch  sideband.Channel
+}
+
+func (b band) Write(p []byte) (n int, err error) {
+	for chunk := range slices.Chunk(p, maxChunk) {
+		m, err := b.mux.WriteChannel(b.ch, chunk)
+		if n += m; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
 
 // reporter tells a client what happens: lines as it happens, and how each ref ended. Its methods may be called from any
 // goroutine.
@@ -77,7 +95,7 @@ func (r *reporter) write(ch sideband.Channel, b []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err == nil {
-		_, r.err = r.mux.WriteChannel(ch, b)
+		_, r.err = band{r.mux, ch}.Write(b)
 		if r.err == nil {
 			_, r.err = r.out.Write(r.buf.Bytes())
 		}
@@ -134,7 +152,7 @@ func (r *reporter) end(unpack string, list []command, refused map[string]string)
 		_, err := r.out.Write(b.Bytes())
 		return err
 	}
-	if _, err := r.mux.WriteChannel(sideband.PackData, b.Bytes()); err != nil {
+	if _, err := (band{r.mux, sideband.PackData}).Write(b.Bytes()); err != nil {
 		return fmt.Errorf("telling how the push ended: %w", err)
 	}
 	r.buf.WriteString("0000")

@@ -157,8 +157,7 @@ func (f *fetch) send(ctx context.Context, out io.Writer) error {
 	if !slices.Contains(f.caps, sideBand) {
 		return f.pack(ctx, out)
 	}
-	mux := sideband.NewMuxer(sideband.Sideband64k, out)
-	b := bufio.NewWriterSize(mux, sideband.MaxPackedSize64k-1)
+	b := bufio.NewWriterSize(band{sideband.NewMuxer(sideband.Sideband64k, out), sideband.PackData}, maxChunk)
 	if err := f.pack(ctx, b); err != nil {
 		return err
 	}
