@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pandabox/pandabox/pkg/client"
 	"github.com/pandabox/pandabox/pkg/model"
 )
 
@@ -53,7 +54,7 @@ func (sh *shell) gitRemote() *cobra.Command {
 			remote := strings.TrimRight(box.URL, "/") + "/git" + path
 			if overSSH {
 				remote = "ssh://git@" + net.JoinHostPort(at.Hostname(), fmt.Sprint(port)) + path
-			} else if err := sh.setCredentials(cmd.Context(), strings.TrimRight(box.URL, "/")); err != nil {
+			} else if err := sh.setCredentials(cmd.Context(), c, strings.TrimRight(box.URL, "/")); err != nil {
 				return err
 			}
 			if err := sh.setRemote(cmd.Context(), name, remote); err != nil {
@@ -69,7 +70,7 @@ func (sh *shell) gitRemote() *cobra.Command {
 	cmd.Flags().StringVar(&name, "name", gitRemote, "what the remote is called")
 	cmd.Flags().BoolVar(&overSSH, "ssh", false, "push over SSH, with a key from pandabox keys add")
 	cmd.Flags().IntVar(&port, "ssh-port", 2222, "the port of the box's ssh_addr")
-	return cmd
+	return sh.aboutApp(cmd)
 }
 
 // setRemote adds a remote to the repository, or leads it elsewhere.
@@ -83,7 +84,7 @@ func (sh *shell) setRemote(ctx context.Context, name, url string) error {
 }
 
 // setCredentials lets git ask this program for the token of the login, and trust the box's own CA.
-func (sh *shell) setCredentials(ctx context.Context, box string) error {
+func (sh *shell) setCredentials(ctx context.Context, c *client.Client, box string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding this program: %w", err)
@@ -96,8 +97,19 @@ func (sh *shell) setCredentials(ctx context.Context, box string) error {
 		return err
 	}
 	in, err := sh.loginAt(box)
-	if err != nil || in.CA == "" {
+	if err != nil {
 		return err
+	}
+	if in.URL == "" { // root on the box itself, where git has no such way in
+		ca, err := c.CA(ctx)
+		if err != nil && model.KindOf(err) != model.KindNotFound {
+			return err
+		}
+		in.CA = string(ca)
+		sh.say("  git will ask for a password: give it a token (pandabox tokens create git), or log in first: pandabox login %s", box)
+	}
+	if in.CA == "" {
+		return nil
 	}
 	file, err := sh.loginsFile()
 	if err != nil {
@@ -108,6 +120,9 @@ func (sh *shell) setCredentials(ctx context.Context, box string) error {
 		return fmt.Errorf("reading the box's address: %w", err)
 	}
 	file = filepath.Join(filepath.Dir(file), "ca-"+strings.ReplaceAll(at.Host, ":", "-")+".pem")
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return fmt.Errorf("keeping the box's CA for git: %w", err)
+	}
 	if err := os.WriteFile(file, []byte(in.CA), 0o644); err != nil { // it is public
 		return fmt.Errorf("keeping the box's CA for git: %w", err)
 	}
