@@ -29,7 +29,7 @@ type doors struct {
 }
 
 // openDoors makes them; none answers yet.
-func (p *parts) openDoors() (*doors, error) {
+func (p *parts) openDoors(ctx context.Context) (*doors, error) {
 	s, err := source.New(source.Config{Control: p.control, TempDir: filepath.Join(p.cfg.DataDir, "trees")})
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (p *parts) openDoors() (*doors, error) {
 		return d, err
 	}
 	d.addr = p.cfg.SSHAddr
-	d.ssh, err = d.git.NewSSH(filepath.Join(filepath.Dir(control.KeyFile(p.cfg.DataDir)), "ssh_host_ed25519"))
+	d.ssh, err = d.git.NewSSH(ctx, filepath.Join(filepath.Dir(control.KeyFile(p.cfg.DataDir)), "ssh_host_ed25519"))
 	return d, err
 }
 

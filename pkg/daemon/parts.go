@@ -91,7 +91,7 @@ func (p *parts) assemble(ctx context.Context) (err error) {
 		return err
 	}
 	p.engines.containers, p.engines.functions, p.engines.sites, p.engines.builds = p.runtime, p.functions, p.sites, p.builds
-	if p.doors, err = p.openDoors(); err != nil {
+	if p.doors, err = p.openDoors(ctx); err != nil {
 		return err
 	}
 	p.api, err = httpapi.New(httpapi.Config{

@@ -152,7 +152,7 @@ func (c *checkout) file(h plumbing.Hash, name string, mode os.FileMode) (err err
 
 // checkEntry refuses names that mean something else than a file of this folder, here or where the files go.
 func checkEntry(entry, name string) error {
-	why := ""
+	var why string
 	switch {
 	case entry == "" || entry == "." || entry == ".." || strings.ContainsAny(entry, "/\x00"):
 		why = "it leads out of its folder"

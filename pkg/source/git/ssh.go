@@ -42,15 +42,16 @@ type SSH struct {
 	from map[string]int // open connections by address
 	all  int
 	wg   sync.WaitGroup
+	ctx  context.Context // of NewSSH's caller: the library's callback is given none
 }
 
 // NewSSH prepares the door. The host key is read from a file, which is made where it is not there.
-func (s *Server) NewSSH(hostKey string) (*SSH, error) {
+func (s *Server) NewSSH(ctx context.Context, hostKey string) (*SSH, error) {
 	signer, err := loadHostKey(hostKey)
 	if err != nil {
 		return nil, err
 	}
-	d := &SSH{s: s, host: signer, from: map[string]int{}}
+	d := &SSH{s: s, host: signer, ctx: context.WithoutCancel(ctx), from: map[string]int{}}
 	d.config = &ssh.ServerConfig{ServerVersion: sshServerPrefix, MaxAuthTries: maxAuthTries, PublicKeyCallback: d.known}
 	d.config.AddHostKey(signer)
 	return d, nil
@@ -63,7 +64,7 @@ func (d *SSH) HostKey() string {
 
 // known lets in a key of the box's. The library asks for proof that the private half is there.
 func (d *SSH) known(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime) // the callback is given none
+	ctx, cancel := context.WithTimeout(d.ctx, handshakeTime)
 	defer cancel()
 	if _, err := d.s.cfg.Box.Key(ctx, key.Marshal()); err != nil {
 		return nil, err

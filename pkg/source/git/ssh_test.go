@@ -32,11 +32,11 @@ func newDoor(t *testing.T) *door {
 	t.Helper()
 	w := newWorld(t, Config{})
 	hostKey := filepath.Join(t.TempDir(), "keys", "ssh")
-	d, err := w.server.NewSSH(hostKey)
+	d, err := w.server.NewSSH(t.Context(), hostKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := w.server.NewSSH(hostKey)
+	again, err := w.server.NewSSH(t.Context(), hostKey)
 	if err != nil || again.HostKey() != d.HostKey() {
 		t.Fatalf("the host key does not last: %v", err)
 	}
