@@ -96,6 +96,10 @@ func (sh *shell) setCredentials(ctx context.Context, c *client.Client, box strin
 	if _, err := sh.runGit(ctx, "config", "--add", key, "!'"+strings.ReplaceAll(self, "'", `'\''`)+"' git credential"); err != nil {
 		return err
 	}
+	// Over HTTP/2 libcurl (7.88 does, in Debian 12) may ask git for more after the end of an upload; git waits for ever then.
+	if _, err := sh.runGit(ctx, "config", "--replace-all", "http."+box+".version", "HTTP/1.1"); err != nil {
+		return err
+	}
 	in, err := sh.loginAt(box)
 	if err != nil {
 		return err
