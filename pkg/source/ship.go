@@ -113,11 +113,15 @@ func (s *Service) source(ctx context.Context, actor model.Actor, ref control.Ref
 
 // upload packs a tree into the box's store of sources.
 func (s *Service) upload(ctx context.Context, actor model.Actor, org, tree string) (model.Source, error) {
+	t, err := pack.LookAll(ctx, tree)
+	if err != nil {
+		return model.Source{}, err
+	}
 	r, w := io.Pipe()
 	packed := make(chan struct{})
 	go func() {
 		defer close(packed)
-		_, err := pack.Pack(ctx, tree, w, nil)
+		_, err := t.Pack(ctx, w, nil)
 		_ = w.CloseWithError(err)
 	}()
 	held, err := s.cfg.Control.Sources.Import(ctx, actor, org, r)

@@ -141,6 +141,10 @@ func TestShip(t *testing.T) {
 			Arrival{}, "shop", model.KindWeb,
 			func(r model.Release) bool { return r.Build.Target == "last" && len(r.Volumes) == 1 },
 		},
+		"what is committed though ignored": {
+			map[string]string{"Dockerfile": "FROM scratch", ".gitignore": "Dockerfile\n"}, Arrival{App: "odd"}, "odd", model.KindWeb,
+			func(r model.Release) bool { return r.Build != nil },
+		},
 		"plain files": {
 			map[string]string{"index.html": "<h1>"}, Arrival{App: "page"}, "page", model.KindStatic,
 			func(r model.Release) bool { return r.Static != nil && r.Build != nil && len(r.Volumes) == 0 },

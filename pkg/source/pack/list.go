@@ -34,10 +34,22 @@ func List(ctx context.Context, dir string) ([]string, error) {
 		return nil, err
 	}
 	if all == nil {
-		if all, err = walk(dir); err != nil {
-			return nil, err
-		}
+		return listAll(dir)
 	}
+	return without(dir, all)
+}
+
+// listAll is List for a folder that is what git would take already: every file counts, whatever a .gitignore says.
+func listAll(dir string) ([]string, error) {
+	all, err := walk(dir)
+	if err != nil {
+		return nil, err
+	}
+	return without(dir, all)
+}
+
+// without returns the files that the ignore file does not leave out, sorted.
+func without(dir string, all []string) ([]string, error) {
 	match, err := ignored(dir)
 	if err != nil {
 		return nil, err

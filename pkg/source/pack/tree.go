@@ -33,6 +33,20 @@ func Look(ctx context.Context, dir string) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
+	return look(ctx, dir, names)
+}
+
+// LookAll is Look for a folder that git checked out, and nobody works in: what is committed counts, whatever a .gitignore
+// says. No git is asked.
+func LookAll(ctx context.Context, dir string) (*Tree, error) {
+	names, err := listAll(dir)
+	if err != nil {
+		return nil, err
+	}
+	return look(ctx, dir, names)
+}
+
+func look(ctx context.Context, dir string, names []string) (*Tree, error) {
 	if len(names) == 0 {
 		return nil, model.Invalid("%s has no files to deploy", dir).WithHint("are all of them ignored? see %s and .gitignore", ignoreFile)
 	}
