@@ -15,8 +15,8 @@ func (sh *shell) reposApp() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "app", Short: "GitHub Apps that repositories are opened with", Args: nothing,
 		Long: `A GitHub App opens all repositories it is installed at: one webhook and one key for them, and no token of a person's.
-Make it at GitHub (Settings, Developer settings, GitHub Apps) with the permissions contents: read, commit statuses: write,
-deployments: write, pull requests: read, and the events push and pull request.`,
+Make it at GitHub (Settings, Developer settings, GitHub Apps) with the permissions contents: read, commit statuses:
+write, deployments: write, pull requests: read, and the events push and pull request.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := sh.connect()
 			if err != nil {
