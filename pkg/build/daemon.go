@@ -27,6 +27,7 @@ import (
 const (
 	startTime = 30 * time.Second
 	stopTime  = 10 * time.Second
+	childNice = 10      // as nice(1) counts
 	logKept   = 4 << 20 // bytes of BuildKit's own log; a larger one is begun anew
 )
 
@@ -80,6 +81,8 @@ func startBuildkit(ctx context.Context, c Config, site Site) (_ *buildkit, err e
 	if err := b.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting BuildKit: %w", err)
 	}
+	// Compressing layers is work that can wait. Every thread it will have begins with what it has now.
+	_ = unix.Setpriority(unix.PRIO_PGRP, b.cmd.Process.Pid, childNice) // without it the build is no worse
 	go func() {
 		defer close(b.ended)
 		b.err = b.cmd.Wait()

@@ -19,7 +19,7 @@ const (
 
 // config returns what the builder is told.
 func (b Build) config() (build.Config, error) {
-	c := build.Config{Limits: model.Limits{Pids: buildPids, MilliCPU: runtime.NumCPU() * 750, Memory: halfOfMemory()}, Mirrors: b.Mirrors}
+	c := build.Config{Limits: model.Limits{Pids: buildPids, MilliCPU: max(runtime.NumCPU()-1, 1) * 1000, Memory: halfOfMemory()}, Mirrors: b.Mirrors}
 	for _, size := range []struct {
 		key, text string
 		into      *int64

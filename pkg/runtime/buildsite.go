@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"net/netip"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/pandabox/pandabox/pkg/model"
 	"github.com/pandabox/pandabox/pkg/runtime/network"
@@ -47,7 +50,7 @@ func (r *Runtime) BuildSite(ctx context.Context, l model.Limits) (BuildSite, err
 		return BuildSite{}, fmt.Errorf("network of builds: %w", err)
 	}
 	group := r.groups.builds()
-	if err := r.groups.bound(group, l); err != nil {
+	if err := r.groups.bound(group, l, coresForBuilds()); err != nil {
 		return BuildSite{}, fmt.Errorf("control group of builds: %w", err)
 	}
 	return BuildSite{
@@ -122,9 +125,26 @@ func (r *Runtime) AdoptImage(ctx context.Context, name string) (model.Image, err
 	return model.Image{Digest: have.digest, Config: have.model()}, nil
 }
 
-// bound makes a control group and sets its limits.
-func (g cgroups) bound(group string, l model.Limits) error {
-	res := &specs.LinuxResources{CPU: &specs.LinuxCPU{}, Memory: &specs.LinuxMemory{}, Pids: &specs.LinuxPids{}}
+// coresForBuilds returns the CPUs that builds may run on, as a list: all but the first, so that there always is one that
+// answers at once; "" where there is but one.
+func coresForBuilds() string {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return ""
+	}
+	var out []string
+	for cpu, left := 0, set.Count(); left > 0; cpu++ {
+		if set.IsSet(cpu) {
+			out = append(out, strconv.Itoa(cpu))
+			left--
+		}
+	}
+	return strings.Join(out[min(1, len(out)):], ",")
+}
+
+// bound makes a control group and sets its limits; cores, unless "", is the list of CPUs it has.
+func (g cgroups) bound(group string, l model.Limits, cores string) error {
+	res := &specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: cores}, Memory: &specs.LinuxMemory{}, Pids: &specs.LinuxPids{}}
 	if l.MilliCPU > 0 {
 		period, quota := uint64(cpuPeriod), int64(max(l.MilliCPU*cpuPeriod/1000, minCPUQuota))
 		res.CPU.Period, res.CPU.Quota = &period, &quota
@@ -157,7 +177,7 @@ func bounding() ([]cgroup1.Subsystem, error) {
 	var out []cgroup1.Subsystem
 	for _, s := range all {
 		switch s.Name() {
-		case cgroup1.Memory, cgroup1.Cpu, cgroup1.Pids:
+		case cgroup1.Memory, cgroup1.Cpu, cgroup1.Cpuset, cgroup1.Pids:
 			out = append(out, s)
 		}
 	}
