@@ -252,8 +252,10 @@ RUN n=0; for i in $(seq 200); do sleep 5 & n=$((n+1)); done; echo started $n
 	}
 	group := s.bounds(t)
 	usage := func() int64 { return number(t, "/sys/fs/cgroup/cpuacct"+group+"/cpuacct.usage") }
-	if len(s.processes(t)) < 2 {
-		t.Error("the build is not in its control group")
+	for deadline := time.Now().Add(10 * time.Second); len(s.processes(t)) < 2; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the build is not in its control group")
+		}
 	}
 	if _, err := os.Stat("/sys/fs/cgroup/cpuacct" + group); err == nil {
 		from, at := usage(), time.Now()

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/moby/buildkit/client"
 	gateway "github.com/moby/buildkit/frontend/gateway/pb"
@@ -29,13 +30,14 @@ const (
 
 // buildLog turns BuildKit's progress into lines, masks secrets, and keeps what an error should show.
 type buildLog struct {
-	out    func(Line)
-	mask   *strings.Replacer
-	secret int // bytes of the longest secret
-	left   int64
-	steps  int
-	cached int
-	seen   map[digest.Digest]*step
+	out     func(Line)
+	mask    *strings.Replacer
+	secrets []string // the longest first
+	secret  int      // bytes of the longest
+	left    int64
+	steps   int
+	cached  int
+	seen    map[digest.Digest]*step
 }
 
 // step is one step of the build.
@@ -65,6 +67,7 @@ func newLog(r Request, most int64) *buildLog {
 	}
 	// Longer ones first: one may begin like another.
 	slices.SortFunc(secrets, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b)) })
+	l.secrets = secrets
 	var pairs []string
 	for _, s := range secrets {
 		pairs = append(pairs, s, masked)
@@ -132,7 +135,7 @@ func (l *buildLog) vertex(st *step, v *client.Vertex) {
 	}
 	st.counted = true
 	if len(st.partial) > 0 {
-		l.line(st, string(st.partial))
+		l.pieces(st, l.mask.Replace(string(st.partial)))
 		st.partial = nil
 	}
 	if m == nil {
@@ -152,18 +155,46 @@ func (l *buildLog) printed(st *step, data []byte) {
 		i := bytes.IndexByte(st.partial, '\n')
 		switch {
 		case i >= 0:
-			l.line(st, string(bytes.TrimRight(st.partial[:i], "\r")))
+			l.pieces(st, l.mask.Replace(string(bytes.TrimRight(st.partial[:i], "\r"))))
 			st.partial = st.partial[i+1:]
 		case len(st.partial) > maxLine+l.secret:
-			// No secret may be cut in two: those that are whole are masked, the beginning of one stays for the next line.
-			text := l.mask.Replace(string(st.partial))
-			cut := min(maxLine, max(len(text)-l.secret, 1))
-			l.line(st, text[:cut])
-			st.partial = []byte(text[cut:])
+			text, n := l.begins(string(st.partial))
+			st.partial = st.partial[n:]
+			l.pieces(st, text)
 		default:
 			return
 		}
 	}
+}
+
+// pieces writes a line of any length, which is masked already, as lines of at most maxLine bytes.
+func (l *buildLog) pieces(st *step, text string) {
+	for len(text) > maxLine {
+		cut := maxLine
+		for cut > 1 && !utf8.RuneStart(text[cut]) {
+			cut--
+		}
+		l.line(st, text[:cut])
+		text = text[cut:]
+	}
+	l.line(st, text)
+}
+
+// begins masks the beginning of a line that is not whole yet, and returns it with how many bytes of the line it stands for.
+// What it leaves is shorter than a secret may be: where one begins there, the next bytes tell which, and it stays whole.
+func (l *buildLog) begins(line string) (text string, n int) {
+	var out strings.Builder
+	for n <= len(line)-max(l.secret, 1) {
+		i := slices.IndexFunc(l.secrets, func(s string) bool { return strings.HasPrefix(line[n:], s) })
+		if i < 0 {
+			out.WriteByte(line[n])
+			n++
+			continue
+		}
+		out.WriteString(masked)
+		n += len(l.secrets[i])
+	}
+	return out.String(), n
 }
 
 func (l *buildLog) line(st *step, text string) {
