@@ -15,7 +15,7 @@ func TestBoundsOfBuilds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l := c.Limits; l.Pids != buildPids || l.MilliCPU != runtime.NumCPU()*750 || l.Memory < buildMemoryMin {
+	if l := c.Limits; l.Pids != buildPids || l.MilliCPU != max(runtime.NumCPU()-1, 1)*1000 || l.Memory < buildMemoryMin {
 		t.Errorf("by default builds may use %+v", l)
 	}
 	c, err = Build{Memory: "4GB", CPU: 1.5, Cache: "2GB", Deadline: "1h", Mirrors: map[string][]string{"docker.io": {"mirror.test"}}}.config()
