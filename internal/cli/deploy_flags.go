@@ -14,6 +14,7 @@ import (
 // building is what the command line says of how a folder is built, over what pandabox.toml says.
 type building struct {
 	dockerfile, target string
+	platform           string
 	args, secrets      []string // NAME=value; NAME
 	noCache            bool
 }
@@ -22,6 +23,7 @@ func (b *building) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&b.dockerfile, "dockerfile", "", "the Dockerfile to build from (default: as pandabox.toml says, or found out)")
 	f.StringVar(&b.target, "target", "", "the stage of the Dockerfile to build (default: the last)")
+	f.StringVar(&b.platform, "platform", "", "what to build for, linux/amd64: a box builds for itself only, and refuses others (default: the box's own)")
 	f.StringArrayVar(&b.args, "build-arg", nil, "a build argument, NAME=value; it can be read in the image, so no secrets; may be repeated")
 	f.StringArrayVar(&b.secrets, "build-secret", nil, "a variable of the app for RUN --mount=type=secret,id=NAME; may be repeated")
 	f.BoolVar(&b.noCache, "no-cache", false, "run every step of the build again")
@@ -34,6 +36,8 @@ func (b *building) given() string {
 		return "--dockerfile"
 	case b.target != "":
 		return "--target"
+	case b.platform != "":
+		return "--platform"
 	case len(b.args) > 0:
 		return "--build-arg"
 	case len(b.secrets) > 0:
@@ -55,6 +59,9 @@ func (b *building) over(sh *shell, dir string, spec model.BuildSpec) (model.Buil
 			return spec, model.Invalid("--dockerfile %s is not in the app's folder, %s", b.dockerfile, dir).WithHint("what is built comes from that folder: put the Dockerfile into it")
 		}
 		spec.Dockerfile = filepath.ToSlash(at)
+	}
+	if b.platform != "" {
+		spec.Platform = b.platform
 	}
 	if b.target != "" {
 		spec.Target = b.target

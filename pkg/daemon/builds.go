@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/containerd/platforms"
+
 	"github.com/pandabox/pandabox/pkg/build"
 	"github.com/pandabox/pandabox/pkg/build/plan"
 	"github.com/pandabox/pandabox/pkg/control"
@@ -73,6 +75,9 @@ func (b *builds) Plan(ctx context.Context, spec model.BuildSpec, app string, kin
 
 // open unpacks a source and finds out how it is built. Whoever asked calls remove when done with the folder.
 func (b *builds) open(ctx context.Context, spec model.BuildSpec, app string, kind model.AppKind) (dir string, p *plan.Plan, remove func(), err error) {
+	if err := checkPlatform(spec.Platform); err != nil {
+		return "", nil, nil, err
+	}
 	tree, remove, err := b.sources.Tree(ctx, spec.Source)
 	if err != nil {
 		return "", nil, nil, err
@@ -85,6 +90,19 @@ func (b *builds) open(ctx context.Context, spec model.BuildSpec, app string, kin
 		return "", nil, nil, err
 	}
 	return dir, p, remove, nil
+}
+
+// checkPlatform refuses to build for another processor than the box's: what is built here runs here.
+func checkPlatform(name string) error {
+	if name == "" {
+		return nil
+	}
+	p, err := platforms.Parse(name)
+	if err == nil && platforms.Default().Match(p) {
+		return nil
+	}
+	return model.Invalid("this box builds for %s, not for %s", platforms.Format(platforms.DefaultSpec()), name).
+		WithWhy("it runs what it builds, on its own processor").WithHint("leave platform out; or build the image elsewhere and deploy that with --image")
 }
 
 func detect(dir string, spec model.BuildSpec, app string, kind model.AppKind) (*plan.Plan, error) {

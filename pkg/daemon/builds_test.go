@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -120,5 +121,16 @@ func TestASiteOfPlainFilesNeedsNoBuildKit(t *testing.T) {
 	}
 	if left, err := os.ReadDir(filepath.Join(dir, "trees")); err != nil || len(left) != 0 {
 		t.Errorf("left unpacked are %v, %v", left, err)
+	}
+}
+
+func TestABoxBuildsForItselfOnly(t *testing.T) {
+	b, _ := withoutBuildKit(t)
+	spec := b.source(t, map[string]string{"Dockerfile": "FROM scratch"})
+	for platform, good := range map[string]bool{"": true, "linux/" + runtime.GOARCH: true, "linux/s390x": false, "windows/amd64": false, "linux/nonsense": false} {
+		spec.Platform = platform
+		if _, err := b.Plan(t.Context(), spec, "shop", ""); (err == nil) != good || err != nil && model.KindOf(err) != model.KindInvalid {
+			t.Errorf("for %q: %v", platform, err)
+		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // The keys of [build] and [static].
 var (
-	buildKeys  = []string{"dockerfile", "target", "args", "secrets"}
+	buildKeys  = []string{"dockerfile", "target", "platform", "args", "secrets"}
 	staticKeys = []string{"dir", "spa", "keep_html"}
 )
 
@@ -18,6 +18,7 @@ var (
 type Build struct {
 	Dockerfile string            // path below the folder, with slashes; "" to be found out
 	Target     string            // a stage of the Dockerfile; "" the last
+	Platform   string            // "linux/amd64"; "" the box's own
 	Args       map[string]string // nil where there are none
 	Secrets    []string          // sorted names of variables
 	Output     string            // [static] dir: the folder that is served; "" to be found out
@@ -26,14 +27,14 @@ type Build struct {
 // On returns how a source is built.
 func (b Build) On(source, dir string) model.BuildSpec {
 	return model.BuildSpec{
-		Source: source, Dir: dir, Dockerfile: b.Dockerfile, Target: b.Target, Output: b.Output,
+		Source: source, Dir: dir, Dockerfile: b.Dockerfile, Target: b.Target, Platform: b.Platform, Output: b.Output,
 		Args: maps.Clone(b.Args), Secrets: slices.Clone(b.Secrets),
 	}
 }
 
 // said tells whether there is anything that an image would not know.
 func (b Build) said() bool {
-	return b.Dockerfile != "" || b.Target != "" || b.Args != nil || b.Secrets != nil || b.Output != ""
+	return b.Dockerfile != "" || b.Target != "" || b.Platform != "" || b.Args != nil || b.Secrets != nil || b.Output != ""
 }
 
 // readBuild sets in b what the table [build] names.
@@ -48,6 +49,10 @@ func readBuild(t table, b *Build) {
 		if b.Target == "" {
 			t.fail("target", model.Invalid("target is empty").WithHint("leave it out for the last stage"))
 		}
+	}
+	if t.has("platform") {
+		b.Platform = t.text("platform", `"linux/amd64"`)
+		t.fail("platform", model.BuildSpec{Source: unbundled, Platform: b.Platform}.Validate())
 	}
 	args := t.table("args", `{ VERSION = "1.2" }`)
 	for _, k := range args.keys() {

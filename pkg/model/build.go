@@ -1,6 +1,7 @@
 package model
 
 import (
+	"regexp"
 	"strings"
 	"time"
 )
@@ -11,11 +12,14 @@ type BuildSpec struct {
 	Dir        string            `json:"dir,omitempty"`        // the folder of it that is built; "" the whole
 	Dockerfile string            `json:"dockerfile,omitempty"` // relative to Dir; "" finds out how to build
 	Target     string            `json:"target,omitempty"`     // a stage of the Dockerfile; "" the last
+	Platform   string            `json:"platform,omitempty"`   // "linux/amd64"; "" the box's own, which is the only one it builds for
 	Output     string            `json:"output,omitempty"`     // of an app of kind static: the folder that is served; "" finds out
 	Args       map[string]string `json:"args,omitempty"`       // build arguments: in the image's history, so no secrets; at most MaxBuildArgs
 	Secrets    []string          `json:"secrets,omitempty"`    // names of variables for RUN --mount=type=secret,id=NAME; at most MaxBuildArgs
 	NoCache    bool              `json:"noCache,omitempty"`    // run every step again
 }
+
+var platformForm = regexp.MustCompile(`^linux/[a-z0-9]{1,20}(/v[0-9]{1,2})?$`)
 
 // MaxBuildArgs bounds the arguments, and the secrets, of one build.
 const MaxBuildArgs = 100
@@ -42,6 +46,9 @@ func (b BuildSpec) Validate() error {
 		if err := CheckVariable(name, ""); err != nil {
 			return err
 		}
+	}
+	if b.Platform != "" && !platformForm.MatchString(b.Platform) {
+		return Invalid("%q is not a platform", b.Platform).WithHint("write it as linux/amd64 or linux/arm64")
 	}
 	if strings.ContainsAny(b.Target, " \t\r\n\x00") || len(b.Target) > 200 {
 		return Invalid("%q is not a stage of a Dockerfile", b.Target).WithHint("name it as after AS: FROM … AS build")
