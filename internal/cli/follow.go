@@ -66,7 +66,7 @@ func (sh *shell) follow(ctx context.Context, c *client.Client, d api.Deploy, w w
 	build.Close()
 	p.Close()
 	if err != nil {
-		if w.cancels && interrupted(ctx, err) && beforeBuilt(final) {
+		if w.cancels && interrupted(ctx, err) && beforeBuilt(final) && beforeBuilt(sh.now(ctx, c, d, ref)) {
 			return sh.giveUp(ctx, c, d, ref)
 		}
 		return sh.leftAlone(err, w, d, ref)

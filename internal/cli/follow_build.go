@@ -168,6 +168,17 @@ func beforeBuilt(d api.Deploy) bool {
 	return d.State == "" || d.State == model.DeployPending || d.State == model.DeployBuilding
 }
 
+// now returns a deploy as the box sees it: what was watched may be a moment behind. Where the box does not say, it is as it
+// was asked for.
+func (sh *shell) now(ctx context.Context, c *client.Client, d api.Deploy, ref client.Ref) api.Deploy {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTime)
+	defer cancel()
+	if is, err := c.Deploy(ctx, ref, d.ID); err == nil {
+		return is
+	}
+	return d
+}
+
 // giveUp cancels a deploy for a person who pressed Ctrl-C, and waits until nothing of it goes on.
 func (sh *shell) giveUp(ctx context.Context, c *client.Client, d api.Deploy, ref client.Ref) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTime)
