@@ -133,6 +133,7 @@ func TestWaitingEnds(t *testing.T) {
 func TestAProtectedEnvironmentIsNotChangedByMembers(t *testing.T) {
 	b, member, _ := protectedBox(t)
 	ref := Ref{App: "shop"}
+	under := b.deploy("shop", "2")
 	for name, change := range map[string]func() error{
 		"a variable": func() error {
 			_, err := b.Variables.Set(t.Context(), member, ref, VariableChange{Set: map[string]string{"A": "1"}})
@@ -145,6 +146,8 @@ func TestAProtectedEnvironmentIsNotChangedByMembers(t *testing.T) {
 			_, err := b.Trackings.Set(t.Context(), member, ref, model.Tracking{Branch: "evil"})
 			return err
 		},
+		"a cancel":  func() error { _, err := b.Deploys.Cancel(t.Context(), member, Ref{}, under.ID); return err },
+		"a run":     func() error { _, err := b.Jobs.Run(t.Context(), member, ref, "nightly"); return err },
 		"unprotect": func() error { _, err := b.Protections.Set(t.Context(), member, ref, false); return err },
 	} {
 		if err := change(); model.KindOf(err) != model.KindForbidden {

@@ -82,6 +82,13 @@ func (d *Deploys) Cancel(ctx context.Context, actor model.Actor, ref Ref, id str
 		if err != nil {
 			return err
 		}
+		at, err := tx.Desired(one.WorkloadID)
+		if err != nil {
+			return err
+		}
+		if err := d.c.guard(actor, place{org: model.Org{ID: one.OrgID}, app: at.App, env: at.Env}); err != nil {
+			return err
+		}
 		if one.State.Final() {
 			return model.Conflict("the deploy is over: %s", one.State).WithHint("go back with: pandabox rollback")
 		}

@@ -156,6 +156,9 @@ func (j *Jobs) change(ctx context.Context, actor model.Actor, ref Ref, name, act
 // find returns a workload's job.
 func (j *Jobs) find(tx *store.Tx, actor model.Actor, p identity.Permission, ref Ref, name string) (place, model.Job, error) {
 	pl, err := j.c.find(tx, actor, p, ref)
+	if err == nil && p != identity.AppRead {
+		err = j.c.guard(actor, pl)
+	}
 	if err != nil {
 		return pl, model.Job{}, err
 	}
