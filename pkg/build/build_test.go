@@ -340,7 +340,7 @@ func TestCancelKills(t *testing.T) {
 		t.Fatalf("canceled: %v\n%s", err, log.text())
 	}
 	t.Log("canceled after", time.Since(began))
-	procs, _ := filepath.Glob("/sys/fs/cgroup/pids/pandabox-*-builds/*/cgroup.procs")
+	procs, _ := filepath.Glob("/sys/fs/cgroup/pids" + s.group() + "/*/cgroup.procs")
 	for _, p := range procs {
 		if b, _ := os.ReadFile(p); len(b) > 0 {
 			t.Errorf("%s: %s", p, b)

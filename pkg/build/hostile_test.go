@@ -22,6 +22,7 @@ import (
 
 	"github.com/pandabox/pandabox/pkg/build"
 	"github.com/pandabox/pandabox/pkg/model"
+	"github.com/pandabox/pandabox/pkg/runtime"
 )
 
 // tools makes busybox's applets commands of a build.
@@ -78,7 +79,7 @@ func (s *site) clean(t *testing.T) {
 func (s *site) processes(t *testing.T) []int {
 	t.Helper()
 	var out []int
-	_ = filepath.WalkDir("/sys/fs/cgroup/pids"+s.group(t), func(name string, d fs.DirEntry, err error) error {
+	_ = filepath.WalkDir("/sys/fs/cgroup/pids"+s.group(), func(name string, d fs.DirEntry, err error) error {
 		if err == nil && d.Name() == "cgroup.procs" {
 			b, _ := os.ReadFile(name)
 			for _, f := range strings.Fields(string(b)) {
@@ -92,13 +93,8 @@ func (s *site) processes(t *testing.T) []int {
 }
 
 // group is the builds' control group, below the root of each hierarchy.
-func (s *site) group(t *testing.T) string {
-	t.Helper()
-	site, err := s.runtime.BuildSite(t.Context(), model.Limits{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return site.Cgroup
+func (s *site) group() string {
+	return "/pandabox-" + runtime.InstanceID(filepath.Join(s.dir, "data")) + "-builds"
 }
 
 // TestConfinement tries from inside a build what a build must not be able to do.
@@ -276,13 +272,7 @@ RUN n=0; for i in $(seq 200); do sleep 5 & n=$((n+1)); done; echo started $n
 // bounds insists on the limits of the builds' control group, and returns it.
 func (s *site) bounds(t *testing.T) string {
 	t.Helper()
-	group := ""
-	all, _ := filepath.Glob("/sys/fs/cgroup/memory/pandabox-*-builds")
-	for _, g := range all {
-		if sub, _ := filepath.Glob(g + "/*/cgroup.procs"); len(sub) > 0 {
-			group = strings.TrimPrefix(g, "/sys/fs/cgroup/memory")
-		}
-	}
+	group := s.group()
 	for file, want := range map[string]int64{"memory" + group + "/memory.limit_in_bytes": 256 << 20, "pids" + group + "/pids.max": 64} {
 		if got := number(t, "/sys/fs/cgroup/"+file); got != want {
 			t.Errorf("%s is %d, want %d", file, got, want)

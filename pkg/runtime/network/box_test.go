@@ -129,7 +129,7 @@ func (b *box) leftovers() string {
 
 func allLinks(t *testing.T) []string {
 	t.Helper()
-	links, err := netlink.LinkList()
+	links, err := whole(netlink.LinkList)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -203,7 +203,7 @@ func (m *Manager) taken() ([]netip.Prefix, error) {
 	for _, l := range links {
 		ours[l.Attrs().Index] = true
 	}
-	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := whole(func() ([]netlink.Route, error) { return netlink.RouteList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return nil, fmt.Errorf("listing the host's routes: %w", err)
 	}
@@ -230,7 +230,7 @@ func (m *Manager) taken() ([]netip.Prefix, error) {
 
 // links returns the host's links whose names begin with prefix.
 func (m *Manager) links(prefix string) ([]netlink.Link, error) {
-	all, err := netlink.LinkList()
+	all, err := whole(netlink.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("listing network links: %w", err)
 	}
@@ -241,6 +241,17 @@ func (m *Manager) links(prefix string) ([]netlink.Link, error) {
 		}
 	}
 	return out, nil
+}
+
+// whole asks the kernel for a list again while others change it under the asking. The last answer, or error, is
+// returned when that does not end; 20 tries are far more than a busy host needs.
+func whole[T any](list func() ([]T, error)) (all []T, err error) {
+	for range 20 {
+		if all, err = list(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return all, err
 }
 
 func linkUp(name string) bool {
@@ -266,7 +277,7 @@ func deleteLink(name string) error {
 // defaultMTU returns the MTU of the link with the default route: a packet an app sends then fits the way out.
 func defaultMTU() int {
 	const usual = 1500
-	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := whole(func() ([]netlink.Route, error) { return netlink.RouteList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return usual
 	}

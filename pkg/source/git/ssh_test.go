@@ -65,7 +65,7 @@ func newDoor(t *testing.T) *door {
 		}
 	})
 	out.signer = out.newKey(out.key)
-	w.platform.key = string(out.signer.PublicKey().Marshal())
+	w.admit(string(out.signer.PublicKey().Marshal()))
 	_, port, _ := net.SplitHostPort(out.addr)
 	known := filepath.Join(t.TempDir(), "known")
 	if err := os.WriteFile(known, []byte("[127.0.0.1]:"+port+" "+d.HostKey()+"\n"), 0o600); err != nil {
@@ -137,12 +137,11 @@ func TestPushOverSSH(t *testing.T) {
 func TestSSHRefuses(t *testing.T) {
 	d := newDoor(t)
 	d.commit("one", map[string]string{"a": "1"})
-	good := d.platform.key
-	d.platform.key = "another"
+	d.admit("another")
 	if out, err := d.run("push", d.url, "main"); err == nil || !strings.Contains(out, "Permission denied (publickey)") {
 		t.Errorf("an unknown key: %v\n%s", err, out)
 	}
-	d.platform.key = good
+	d.admit(string(d.signer.PublicKey().Marshal()))
 	if out, err := d.run("push", strings.Replace(d.url, "shop", "UP", 1), "main"); err == nil || !strings.Contains(out, "is not a name for an app") {
 		t.Errorf("a bad name: %v\n%s", err, out)
 	}

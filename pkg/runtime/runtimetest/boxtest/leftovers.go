@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/vishvananda/netlink"
-
 	"github.com/pandabox/pandabox/pkg/runtime"
 )
 
@@ -26,13 +24,13 @@ func snapshot(cfg runtime.Config) state {
 			out = append(out, "mount "+f[4])
 		}
 	}
-	links, _ := netlink.LinkList()
+	links, _ := os.ReadDir("/sys/class/net")
 	for _, l := range links {
-		if n := l.Attrs().Name; strings.HasPrefix(n, "pbx"+id) || strings.HasPrefix(n, "pbv"+id) {
+		if n := l.Name(); strings.HasPrefix(n, "pbx"+id) || strings.HasPrefix(n, "pbv"+id) {
 			out = append(out, "interface "+n)
 		}
 	}
-	for _, pattern := range []string{"/sys/fs/cgroup/pandabox-" + id, "/sys/fs/cgroup/*/pandabox-" + id} {
+	for _, pattern := range []string{"/sys/fs/cgroup/pandabox-" + id + "*", "/sys/fs/cgroup/*/pandabox-" + id + "*"} {
 		found, _ := filepath.Glob(pattern)
 		for _, g := range found {
 			out = append(out, "cgroup "+g)
