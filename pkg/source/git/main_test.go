@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -59,6 +60,27 @@ func (p *platform) admit(public string) {
 	p.key = public
 }
 
+// answers makes f answer for what arrives; nil and an empty answer mean that it is deployed.
+func (p *platform) answers(f func(context.Context, source.Arrival, func(string)) (Outcome, error)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deploy = f
+}
+
+// goes makes f say where a push goes.
+func (p *platform) goes(f func(Push) Targets) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.targets = f
+}
+
+// asked returns the pushes that were asked about.
+func (p *platform) asked() []Push {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.pushes)
+}
+
 func (p *platform) App(_ context.Context, _ model.Actor, org, _ string) (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,8 +123,11 @@ func (p *platform) Deploy(ctx context.Context, _ model.Actor, a source.Arrival, 
 		return Outcome{}, err
 	}
 	say("[1/2] building")
-	if p.deploy != nil {
-		if out, err := p.deploy(ctx, a, say); err != nil || out != (Outcome{}) {
+	p.mu.Lock()
+	deploy := p.deploy
+	p.mu.Unlock()
+	if deploy != nil {
+		if out, err := deploy(ctx, a, say); err != nil || out != (Outcome{}) {
 			return out, err
 		}
 	}

@@ -35,8 +35,8 @@ func TestPush(t *testing.T) {
 	if r := got.Revision; r.Commit != w.rev("main") || r.Branch != "main" || r.Subject != "A link" || r.Author != "Ann" {
 		t.Errorf("the revision is %+v", r)
 	}
-	if w.pushes[0].Changed != nil || w.pushes[0].Message != "A link\n" {
-		t.Errorf("the first push was told as %+v", w.pushes[0])
+	if w.asked()[0].Changed != nil || w.asked()[0].Message != "A link\n" {
+		t.Errorf("the first push was told as %+v", w.asked()[0])
 	}
 	w.clean()
 
@@ -45,7 +45,7 @@ func TestPush(t *testing.T) {
 	if got := w.last(t); got.files["index.html"] != "<h1>2</h1>" {
 		t.Errorf("deployed were %q", got.files)
 	}
-	if c := strings.Join(w.pushes[1].Changed, " "); len(w.pushes[1].Changed) != 2 || !strings.Contains(c, "index.html") || !strings.Contains(c, "deep/new.txt") {
+	if c := strings.Join(w.asked()[1].Changed, " "); len(w.asked()[1].Changed) != 2 || !strings.Contains(c, "index.html") || !strings.Contains(c, "deep/new.txt") {
 		t.Errorf("changed are %q", c)
 	}
 	if names, err := packsIn(openRepo(w.server.dirOf("app-1")).packDir()); err != nil || len(names) != 2 {
@@ -70,7 +70,7 @@ func TestAFailingBuildRejectsThePush(t *testing.T) {
 	w.must("push", w.url, "main")
 	good := w.rev("main")
 	w.commit("two", map[string]string{"a": "2"})
-	w.deploy = func(context.Context, source.Arrival, func(string)) (Outcome, error) { return Outcome{}, errBuild }
+	w.answers(func(context.Context, source.Arrival, func(string)) (Outcome, error) { return Outcome{}, errBuild })
 	w.rejected([]string{"! [remote rejected] main -> main (build failed)", "remote: error: the build failed", "remote:   exit code 1", "remote:   try: pandabox builds log"}, "push", w.url, "main")
 	if h := w.has(); h["refs/heads/main"] != good {
 		t.Errorf("the box has %v", h)
@@ -78,7 +78,7 @@ func TestAFailingBuildRejectsThePush(t *testing.T) {
 	if names, _ := packsIn(openRepo(w.server.dirOf("app-1")).packDir()); len(names) != 1 {
 		t.Errorf("the objects of a refused push are kept: %q", names)
 	}
-	w.deploy = nil
+	w.answers(nil)
 	w.commit("three", map[string]string{"a": "3"})
 	w.must("push", w.url, "main")
 	if got := w.last(t); got.files["a"] != "3" {
@@ -122,7 +122,7 @@ func TestRefs(t *testing.T) {
 	if h := w.has(); len(h) != 0 {
 		t.Errorf("after deleting the box has %v", h)
 	}
-	w.targets = func(Push) Targets { return Targets{Skipped: "the commit says [skip deploy]", Tracked: true} }
+	w.goes(func(Push) Targets { return Targets{Skipped: "the commit says [skip deploy]", Tracked: true} })
 	if out := w.must("push", w.url, "main"); !strings.Contains(out, "not deployed: the commit says [skip deploy]") {
 		t.Errorf("a skipped deploy says %q", out)
 	}
@@ -132,9 +132,9 @@ func TestRefs(t *testing.T) {
 func TestApprovalAcceptsThePush(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.commit("one", map[string]string{"a": "1"})
-	w.deploy = func(context.Context, source.Arrival, func(string)) (Outcome, error) {
+	w.answers(func(context.Context, source.Arrival, func(string)) (Outcome, error) {
 		return Outcome{Approval: "approval-7"}, nil
-	}
+	})
 	if out := w.must("push", w.url, "main"); !strings.Contains(out, "pandabox approvals approve approval-7") {
 		t.Errorf("the push says %q", out)
 	}
@@ -261,12 +261,12 @@ func TestAnInterruptedPushIsCanceled(t *testing.T) {
 	w := newWorld(t, Config{})
 	w.commit("one", map[string]string{"a": "1"})
 	building, canceled := make(chan struct{}), make(chan struct{})
-	w.deploy = func(ctx context.Context, _ source.Arrival, _ func(string)) (Outcome, error) {
+	w.answers(func(ctx context.Context, _ source.Arrival, _ func(string)) (Outcome, error) {
 		close(building)
 		<-ctx.Done()
 		close(canceled)
 		return Outcome{}, ctx.Err()
-	}
+	})
 	cmd := exec.CommandContext(t.Context(), "git", "push", w.url, "main")
 	cmd.Dir = w.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -109,11 +109,11 @@ func TestPushOverSSH(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	d.commit("two", map[string]string{"a": "2"})
-	d.deploy = func(context.Context, source.Arrival, func(string)) (Outcome, error) { return Outcome{}, errBuild }
+	d.answers(func(context.Context, source.Arrival, func(string)) (Outcome, error) { return Outcome{}, errBuild })
 	if out, err := d.run("push", d.url, "main"); err == nil || !strings.Contains(out, "(build failed)") || !strings.Contains(out, "remote: error: the build failed") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	d.deploy = nil
+	d.answers(nil)
 	if out, err := d.run("push", d.url, "main"); err != nil || d.last(t).files["a"] != "2" {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -226,12 +226,12 @@ func TestAnInterruptedPushOverSSHIsCanceled(t *testing.T) {
 	d := newDoor(t)
 	d.commit("one", map[string]string{"a": "1"})
 	building, canceled := make(chan struct{}), make(chan struct{})
-	d.deploy = func(ctx context.Context, _ source.Arrival, _ func(string)) (Outcome, error) {
+	d.answers(func(ctx context.Context, _ source.Arrival, _ func(string)) (Outcome, error) {
 		close(building)
 		<-ctx.Done()
 		close(canceled)
 		return Outcome{}, ctx.Err()
-	}
+	})
 	cmd := exec.CommandContext(t.Context(), "git", "push", d.url, "main")
 	cmd.Dir, cmd.Env = d.dir, append(cmd.Environ(), d.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
