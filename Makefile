@@ -17,7 +17,7 @@ VERSION ?= $(RELEASE)$(if $(COMMIT),+$(COMMIT))
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pandabox
 TOOLS := $(CACHE)/tools/$(shell { go version; cat tools/go.mod tools/go.sum; } | sha256sum | cut -c1-16)
 
-SCRIPTS := install.sh .ci/run $(wildcard packaging/*/*.sh packaging/deb/post* packaging/deb/pre* test/wpt/*.sh pkg/edge/js/*/*.sh pkg/edge/js/web/*/*.sh)
+SCRIPTS := install.sh .ci/run $(wildcard packaging/*/*.sh packaging/deb/post* packaging/deb/pre* test/wpt/*.sh test/gitea/*.sh pkg/edge/js/*/*.sh pkg/edge/js/web/*/*.sh)
 
 ## build: bin/pandabox, one static program (the default)
 .PHONY: build

@@ -137,6 +137,9 @@ func (s *Server) take(r *http.Request, id string) (reply, int, error) {
 	if errors.As(err, &none) {
 		return reply{State: "ignored", Detail: none.why}, http.StatusOK, nil
 	} else if err != nil {
+		if repo.ID != "" && model.KindOf(err) == model.KindUnauthenticated { // most often a secret entered wrongly
+			s.cfg.Logger.Warn().Str("repository", repo.Name).Msg("a message with a wrong signature was refused")
+		}
 		return reply{}, 0, err
 	}
 	d := model.Delivery{ID: repo.ID + "/" + m.id, RepositoryID: repo.ID, Event: m.event, State: model.DeliveryPending}
