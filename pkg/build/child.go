@@ -55,6 +55,8 @@ type childConfig struct {
 	Shim, Runc string // absolute paths
 	RuncRoot   string
 	Cgroup     string // of build containers
+	Disk       string // "MAJOR:MINOR"
+	DiskRate   int64  // bytes a second; 0: no bound
 	DNS        []string
 	CacheMax   int64 // bytes of build cache
 	FreeMin    int64 // bytes that stay free on the disk
@@ -159,9 +161,10 @@ func newWorkers(ctx context.Context, c childConfig) (*worker.Controller, error) 
 	if err != nil {
 		return nil, fmt.Errorf("connecting to containerd: %w", err)
 	}
+	disk := c.blockIO()
 	providers := map[pb.NetMode]network.Provider{
-		pb.NetMode_UNSET: &netProvider{socket: c.Network},
-		pb.NetMode_NONE:  network.NewNoneProvider(),
+		pb.NetMode_UNSET: &netProvider{socket: c.Network, disk: disk},
+		pb.NetMode_NONE:  &offlineProvider{disk: disk},
 	}
 	conn, err := ctd.New(c.Containerd, ctd.WithDefaultNamespace(c.Namespace), ctd.WithTimeout(time.Minute))
 	if err != nil {

@@ -19,6 +19,7 @@ type Config struct {
 	Logger       zerolog.Logger
 
 	Limits   model.Limits        // of all builds together; zero fields mean no limit
+	DiskRate int64               // bytes that one build container may read, and write, in a second, where the box can tell; 0 means no limit
 	CacheMax int64               // bytes of build cache; 0 means DefaultCacheMax
 	FreeMin  int64               // bytes of disk that builds leave free; 0 means DefaultFreeMin
 	Deadline time.Duration       // of one build; 0 means DefaultDeadline
@@ -58,6 +59,7 @@ type Site struct {
 	Shim, Runc string // absolute paths
 	RuncRoot   string
 	Cgroup     string     // as runc names it, for the containers below it
+	Disk       string     // "MAJOR:MINOR" that DiskRate is for; "": it cannot be bounded
 	DNS        netip.Addr // of the builds' network
 }
 

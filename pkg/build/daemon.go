@@ -53,6 +53,9 @@ func startBuildkit(ctx context.Context, c Config, site Site) (_ *buildkit, err e
 		Root: root, Socket: c.socket(), Network: c.networkSocket(), Containerd: site.Containerd, Namespace: site.Namespace,
 		Shim: site.Shim, Runc: site.Runc, RuncRoot: site.RuncRoot, Cgroup: site.Cgroup, CacheMax: c.CacheMax, FreeMin: c.FreeMin, Mirrors: c.Mirrors,
 	}
+	if site.Disk != "" {
+		child.Disk, child.DiskRate = site.Disk, c.DiskRate
+	}
 	if site.DNS.IsValid() {
 		child.DNS = []string{site.DNS.String()}
 	}

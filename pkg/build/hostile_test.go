@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -293,6 +294,22 @@ func number(t *testing.T, file string) int64 {
 	}
 	n, _ := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
 	return n
+}
+
+// TestDiskRate has steps write more than they may in a second, with and without a network.
+func TestDiskRate(t *testing.T) {
+	const rate, size = 4 << 20, 12 // bytes a second, MiB
+	s := newSite(t, func(c *build.Config) { c.DiskRate = rate })
+	if at, err := s.runtime.BuildSite(t.Context(), model.Limits{}); err != nil || at.Disk == "" {
+		t.Skipf("the file system of %s is on no disk that can be bounded (%v)", s.dir, err)
+	}
+	for name, flag := range map[string]string{"network": "", "offline": "--network=none "} {
+		said := s.printed(t, name, tools+fmt.Sprintf("RUN %sbegan=$(cut -d. -f1 /proc/uptime); dd if=/dev/zero of=/%s bs=1M count=%d conv=fsync; echo took $(($(cut -d. -f1 /proc/uptime)-began)) seconds\n", flag, name, size))
+		if !regexp.MustCompile(`took ([2-9]|[1-9][0-9]+) seconds`).MatchString(said) { // 3 when nothing else is in the way
+			t.Errorf("%s: %d MiB at %d bytes a second:\n%s", name, size, rate, said)
+		}
+	}
+	s.clean(t)
 }
 
 // TestFullDisk builds on a disk of its own that a build fills.

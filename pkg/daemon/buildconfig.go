@@ -15,23 +15,29 @@ import (
 const (
 	buildPids      = 4096
 	buildMemoryMin = 256 << 20 // bytes
+	buildDiskRate  = 100 << 20 // bytes a second; bench build-neighbour: without it, what serves answers twice as late
+	buildDiskMin   = 1 << 20
 )
 
 // config returns what the builder is told.
 func (b Build) config() (build.Config, error) {
-	c := build.Config{Limits: model.Limits{Pids: buildPids, MilliCPU: max(runtime.NumCPU()-1, 1) * 1000, Memory: halfOfMemory()}, Mirrors: b.Mirrors}
+	c := build.Config{Limits: model.Limits{Pids: buildPids, MilliCPU: max(runtime.NumCPU()-1, 1) * 1000, Memory: halfOfMemory()}, DiskRate: buildDiskRate, Mirrors: b.Mirrors}
 	for _, size := range []struct {
 		key, text string
+		least     int64
 		into      *int64
-	}{{"memory", b.Memory, &c.Limits.Memory}, {"cache", b.Cache, &c.CacheMax}} {
-		if size.text == "" {
+	}{{"memory", b.Memory, buildMemoryMin, &c.Limits.Memory}, {"cache", b.Cache, buildMemoryMin, &c.CacheMax}, {"disk_rate", b.DiskRate, buildDiskMin, &c.DiskRate}} {
+		if size.text == "" || size.text == "off" && size.key == "disk_rate" {
 			continue
 		}
 		n, err := manifest.ParseSize(size.text)
-		if err != nil || n < buildMemoryMin {
-			return c, model.Invalid("build.%s = %q cannot be used", size.key, size.text).WithHint(`write it as "4GB"; at least %d MB`, buildMemoryMin>>20)
+		if err != nil || n < size.least {
+			return c, model.Invalid("build.%s = %q cannot be used", size.key, size.text).WithHint(`write it as "4GB"; at least %d MB`, size.least>>20)
 		}
 		*size.into = n
+	}
+	if b.DiskRate == "off" {
+		c.DiskRate = 0
 	}
 	switch {
 	case b.CPU < 0 || b.CPU > 1024 || b.CPU > 0 && b.CPU < 0.1:

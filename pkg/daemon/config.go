@@ -51,11 +51,12 @@ type Config struct {
 
 // Build bounds what builds may use, together, and says where base images come from.
 type Build struct {
-	Memory   string              `toml:"memory"`   // "4GB"; half of the box's
-	CPU      float64             `toml:"cpu"`      // cores; all of the box's but one. Builds never run on the first where there are several
-	Cache    string              `toml:"cache"`    // disk for layers and packages of earlier builds; "10GB"
-	Deadline string              `toml:"deadline"` // of one build; "30m"
-	Mirrors  map[string][]string `toml:"mirrors"`  // by registry host, asked first: "docker.io" = ["mirror.example.com"]
+	Memory   string              `toml:"memory"`    // "4GB"; half of the box's
+	CPU      float64             `toml:"cpu"`       // cores; all of the box's but one. Builds never run on the first where there are several
+	DiskRate string              `toml:"disk_rate"` // that a build container may read, and write, in a second; "100MB"; "off" for no bound
+	Cache    string              `toml:"cache"`     // disk for layers and packages of earlier builds; "10GB"
+	Deadline string              `toml:"deadline"`  // of one build; "30m"
+	Mirrors  map[string][]string `toml:"mirrors"`   // by registry host, asked first: "docker.io" = ["mirror.example.com"]
 }
 
 // ACME says where public certificates come from.

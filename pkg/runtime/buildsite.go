@@ -37,6 +37,7 @@ type BuildSite struct {
 	Shim, Runc string // absolute paths
 	RuncRoot   string
 	Cgroup     string // of all build containers together, as runc names it
+	Disk       string // "MAJOR:MINOR" of the disk that can be bounded for each of them; "" where none can
 	DNS        netip.Addr
 }
 
@@ -54,7 +55,8 @@ func (r *Runtime) BuildSite(ctx context.Context, l model.Limits) (BuildSite, err
 		return BuildSite{}, fmt.Errorf("control group of builds: %w", err)
 	}
 	return BuildSite{
-		Containerd: r.cfg.socket(), Namespace: namespace, Shim: r.parts.Shim, Runc: r.parts.Runc, RuncRoot: r.cfg.runcRoot(), Cgroup: group, DNS: bridge.Gateway,
+		Containerd: r.cfg.socket(), Namespace: namespace, Shim: r.parts.Shim, Runc: r.parts.Runc, RuncRoot: r.cfg.runcRoot(), Cgroup: group,
+		Disk: r.groups.disk(group, r.cfg.DataDir), DNS: bridge.Gateway,
 	}, nil
 }
 
