@@ -51,16 +51,23 @@ const (
 
 // manifest is the first file of a backup. The sums are in the last one, since the store's is known only at its end.
 type manifest struct {
-	Format    int       `json:"format"` // 3; 1 was without functions, 2 without sources
+	Format    int       `json:"format"` // 4; 1 was without functions, 2 without sources, 3 without what was pushed
 	Version   string    `json:"version"`
 	Schema    int       `json:"schema"`
 	CreatedAt time.Time `json:"createdAt"`
 }
 
-const sumsFile = "SHA256SUMS"
+const (
+	formatNow    = 4
+	formatPushed = 4 // the first that says all of what was pushed
+
+	sumsFile = "SHA256SUMS"
+)
 
 // Backup writes an archive (tar, gzip) of all control state with the keys that open it, the code of functions, the
-// source that is built again where what was made of it is missing, and the key-value store: whoever has it can read every secret of the box. Volumes, images and logs are not in it.
+// source that is built again where what was made of it is missing, what was pushed with git, the key by which SSH
+// clients know the box, and the key-value store: whoever has it can read every secret of the box, and pass for it.
+// Volumes, images and logs are not in it.
 func (b *Box) Backup(ctx context.Context, actor model.Actor, w io.Writer) error {
 	err := b.c.cfg.Store.Update(ctx, func(tx *store.Tx) error {
 		o, err := b.c.boxOrg(tx, actor, identity.BoxBackup)
@@ -85,7 +92,7 @@ func (b *Box) Backup(ctx context.Context, actor model.Actor, w io.Writer) error 
 }
 
 func (c *Control) writeBackup(ctx context.Context, t *tar.Writer) error {
-	m, err := json.MarshalIndent(manifest{Format: 3, Version: c.cfg.Version, Schema: store.Schema(), CreatedAt: c.now()}, "", "  ")
+	m, err := json.MarshalIndent(manifest{Format: formatNow, Version: c.cfg.Version, Schema: store.Schema(), CreatedAt: c.now()}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -93,7 +100,13 @@ func (c *Control) writeBackup(ctx context.Context, t *tar.Writer) error {
 		return err
 	}
 	var sums strings.Builder
-	// The store first: a key made meanwhile is then in the key file, and one too many does no harm; nor does a bundle.
+	// Repositories before the store: what is pushed in between is then deployed in the store and not yet in the repository,
+	// and git sends it again. The other way round the restored repository would have commits that the store knows nothing
+	// of, and git would say that everything is up to date.
+	if err := c.writeRepositories(ctx, t, &sums); err != nil {
+		return err
+	}
+	// The store before the rest: a key made meanwhile is then in the key file, and one too many does no harm; nor does a bundle.
 	if err := c.writeSnapshot(ctx, t, &sums, storeName, c.cfg.Store.Snapshot); err != nil {
 		return err
 	}
@@ -102,6 +115,9 @@ func (c *Control) writeBackup(ctx context.Context, t *tar.Writer) error {
 		return err
 	}
 	addSum(&sums, keyName, sha256.Sum256(keys))
+	if err := c.writeHostKey(t, &sums); err != nil {
+		return err
+	}
 	if c.cfg.KV != nil {
 		if err := c.writeSnapshot(ctx, t, &sums, kvName, c.cfg.KV.Snapshot); err != nil {
 			return err

@@ -274,7 +274,7 @@ func TestRestoreRefusesWhatIsNoBackup(t *testing.T) {
 		}),
 		"a newer format": edit(func(n string, c []byte) (string, []byte) {
 			if n == "backup.json" {
-				c = []byte(`{"format":4}`)
+				c = []byte(`{"format":5}`)
 			}
 			return n, c
 		}),

@@ -36,6 +36,7 @@ type Config struct {
 	Sources    Sources      //
 	Builder    BuildEngine  //
 	Bases      BaseImages   //
+	Git        PushedTo     //
 	Probes     []Probe      // what doctor looks at besides what control sees by itself
 	Now        func() time.Time
 }

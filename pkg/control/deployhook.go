@@ -116,16 +116,30 @@ type Fired struct {
 	Actor    model.Actor
 }
 
+// Known refuses a secret that is none of a deploy hook, which is KindUnauthenticated. It does nothing else.
+func (d *DeployHooks) Known(ctx context.Context, secret string) error {
+	return d.c.cfg.Store.View(ctx, func(tx *store.Tx) error {
+		_, err := hookOf(tx, secret)
+		return err
+	})
+}
+
+func hookOf(tx *store.Tx, secret string) (model.DeployHook, error) {
+	h, err := tx.DeployHookByHash(identity.HashSecret(secret))
+	if errors.Is(err, store.ErrNotFound) || !strings.HasPrefix(secret, HookPrefix) {
+		return h, model.Errorf(model.KindUnauthenticated, "there is no such deploy hook").WithHint("make one: pandabox hooks add NAME")
+	}
+	return h, err
+}
+
 // Fire does what a deploy hook is for. A secret that is none is KindUnauthenticated.
 func (d *DeployHooks) Fire(ctx context.Context, secret string, call HookCall) (out Fired, err error) {
 	var org model.Org
 	var n NewDeploy
 	var repository *model.Repository
 	err = d.c.cfg.Store.Update(ctx, func(tx *store.Tx) error {
-		h, err := tx.DeployHookByHash(identity.HashSecret(secret))
-		if errors.Is(err, store.ErrNotFound) || !strings.HasPrefix(secret, HookPrefix) {
-			return model.Errorf(model.KindUnauthenticated, "there is no such deploy hook").WithHint("make one: pandabox hooks add NAME")
-		} else if err != nil {
+		h, err := hookOf(tx, secret)
+		if err != nil {
 			return err
 		}
 		if org, err = tx.Org(h.OrgID); err != nil {

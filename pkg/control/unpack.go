@@ -24,11 +24,14 @@ import (
 
 // unpacked is a backup in a directory, before any of it is in its place.
 type unpacked struct {
-	dir    string
-	keys   []byte
-	kv     bool     // it has a key-value store
-	byHash []string // bundles and sources: names in the backup
-	sums   strings.Builder
+	dir     string
+	format  int // of the backup
+	keys    []byte
+	hostKey bool                // it has the key of the SSH door
+	kv      bool                // it has a key-value store
+	byHash  []string            // bundles and sources: names in the backup
+	pushed  map[string][]string // files of repositories, by APPID.git
+	sums    strings.Builder
 }
 
 // read unpacks a backup, and returns nil once every sum was right.
@@ -65,7 +68,8 @@ func (u *unpacked) read(ctx context.Context, r io.Reader) error {
 func (u *unpacked) take(name string, r io.Reader) (err error) {
 	switch {
 	case name == manifestFile:
-		return checkManifest(r)
+		u.format, err = readManifest(r)
+		return err
 	case name == keyName:
 		if u.keys, err = io.ReadAll(io.LimitReader(r, maxKeyFile)); err == nil {
 			addSum(&u.sums, name, sha256.Sum256(u.keys))
@@ -78,6 +82,15 @@ func (u *unpacked) take(name string, r io.Reader) (err error) {
 		u.kv = true
 		_, err = u.save(name, r)
 		return err
+	case name == hostKeyName:
+		u.hostKey = true
+		if err := os.MkdirAll(filepath.Join(u.dir, path.Dir(name)), 0o700); err != nil {
+			return err
+		}
+		_, err = u.save(name, io.LimitReader(r, maxHostKey+1))
+		return err
+	case isRepositoryFile(name):
+		return u.takeRepositoryFile(name, r)
 	case isBundle(name):
 		return u.saveByHash(name, path.Base(name), io.LimitReader(r, model.MaxFunctionBundle+1))
 	case isSource(name):
@@ -125,10 +138,16 @@ func (u *unpacked) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return checkKey(ring, sealed)
+	if err := checkKey(ring, sealed); err != nil {
+		return err
+	}
+	if err := u.checkPushed(); err != nil {
+		return notABackup(err)
+	}
+	return nil
 }
 
-// place moves bundles, sources and the key-value store to where they belong. A backup without a key-value store leaves
+// place moves bundles, sources, what was pushed and the key-value store to where they belong. A backup without a key-value store leaves
 // the one that is there alone: its environments are not those of the backup.
 func (u *unpacked) place(dataDir string) error {
 	for _, name := range u.byHash {
@@ -139,6 +158,9 @@ func (u *unpacked) place(dataDir string) error {
 		if err := os.Rename(filepath.Join(u.dir, file), filepath.Join(dataDir, file)); err != nil {
 			return fmt.Errorf("putting %s in place: %w", name, err)
 		}
+	}
+	if err := u.placePushed(dataDir); err != nil {
+		return err
 	}
 	if !u.kv {
 		return nil
@@ -158,15 +180,16 @@ func (u *unpacked) place(dataDir string) error {
 	return store.RestoreKV(file, snapshot)
 }
 
-func checkManifest(r io.Reader) error {
+// readManifest returns the backup's format.
+func readManifest(r io.Reader) (int, error) {
 	var m manifest
 	if err := json.NewDecoder(io.LimitReader(r, maxManifest)).Decode(&m); err != nil {
-		return err
+		return 0, err
 	}
-	if m.Format < 1 || m.Format > 3 {
-		return fmt.Errorf("its format is %d, this program knows 1 to 3", m.Format)
+	if m.Format < 1 || m.Format > formatNow {
+		return 0, fmt.Errorf("its format is %d, this program knows 1 to %d", m.Format, formatNow)
 	}
-	return nil
+	return m.Format, nil
 }
 
 // saveFile writes r to a new file and returns its SHA-256.

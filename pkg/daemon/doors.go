@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/pandabox/pandabox/pkg/control"
+	"github.com/pandabox/pandabox/pkg/identity"
 	"github.com/pandabox/pandabox/pkg/source"
 	"github.com/pandabox/pandabox/pkg/source/forge"
 	"github.com/pandabox/pandabox/pkg/source/git"
@@ -22,6 +23,7 @@ type doors struct {
 	source *source.Service
 	forge  *forge.Server
 	git    *git.Server
+	denied *identity.Attempts // failed ones to sign in: at the API, and with git
 	ssh    *git.SSH // nil: off
 	addr   string   // of ssh
 	store  *store.Store
@@ -38,15 +40,15 @@ func (p *parts) openDoors(ctx context.Context) (*doors, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &doors{source: s, forge: f, store: p.store, log: p.named("git")}
+	d := &doors{source: s, forge: f, store: p.store, log: p.named("git"), denied: identity.NewDenied()}
 	d.git, err = git.New(git.Config{
-		Dir: filepath.Join(p.cfg.DataDir, "git"), Box: git.Platform{Control: p.control, Source: s}, Logger: d.log, Version: p.cfg.Version,
+		Repositories: p.pushed, Box: git.Platform{Control: p.control, Source: s}, Logger: d.log, Version: p.cfg.Version, Denied: d.denied,
 	})
 	if err != nil || p.cfg.SSHAddr == sshOff {
 		return d, err
 	}
 	d.addr = p.cfg.SSHAddr
-	d.ssh, err = d.git.NewSSH(ctx, filepath.Join(filepath.Dir(control.KeyFile(p.cfg.DataDir)), "ssh_host_ed25519"))
+	d.ssh, err = d.git.NewSSH(ctx, control.HostKeyFile(p.cfg.DataDir))
 	return d, err
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/pandabox/pandabox/pkg/reconcile"
 	"github.com/pandabox/pandabox/pkg/runtime"
 	"github.com/pandabox/pandabox/pkg/runtime/logs"
+	"github.com/pandabox/pandabox/pkg/source/git"
 	"github.com/pandabox/pandabox/pkg/static"
 	"github.com/pandabox/pandabox/pkg/store"
 )
@@ -43,6 +44,7 @@ type parts struct {
 	sites      *static.Host
 	api        *httpapi.API
 	builds     *builds
+	pushed     *git.Repositories
 	doors      *doors
 	controller *reconcile.Controller
 	router     *router
@@ -80,6 +82,9 @@ func (p *parts) assemble(ctx context.Context) (err error) {
 	if p.builds, err = newBuilds(ctx, p.buildConfig(), sites); err != nil {
 		return err
 	}
+	if p.pushed, err = git.Open(control.GitDir(cfg.DataDir)); err != nil {
+		return err
+	}
 	if p.control, err = control.New(ctx, p.controlConfig()); err != nil {
 		return err
 	}
@@ -95,7 +100,7 @@ func (p *parts) assemble(ctx context.Context) (err error) {
 		return err
 	}
 	p.api, err = httpapi.New(httpapi.Config{
-		Control: p.control, Logger: p.named("api"), Version: cfg.Version, RootCA: p.proxy.RootCA, Hooks: p.doors.forge, Git: p.doors.git,
+		Control: p.control, Logger: p.named("api"), Version: cfg.Version, RootCA: p.proxy.RootCA, Hooks: p.doors.forge, Git: p.doors.git, Denied: p.doors.denied,
 	})
 	if err != nil {
 		return err
@@ -160,7 +165,7 @@ func (p *parts) controlConfig() control.Config {
 	return control.Config{
 		Store: p.store, KeyFile: control.KeyFile(p.cfg.DataDir), DataDir: p.cfg.DataDir, BaseDomain: p.cfg.BaseDomain, URL: p.cfg.url(), Version: p.cfg.Version,
 		Instance: runtime.InstanceID(p.cfg.DataDir), Images: p.runtime, Runner: p.engines, Logs: p.runtime, Certs: p.proxy, Probes: p.probes(),
-		Functions: p.engines, KV: p.kv, Jobs: p.runtime, Sources: p.builds, Builder: p.builds, Bases: p.runtime,
+		Functions: p.engines, KV: p.kv, Jobs: p.runtime, Sources: p.builds, Builder: p.builds, Bases: p.runtime, Git: p.pushed,
 	}
 }
 

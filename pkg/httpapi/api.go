@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/pandabox/pandabox/pkg/control"
+	"github.com/pandabox/pandabox/pkg/identity"
 	"github.com/pandabox/pandabox/pkg/model"
 )
 
@@ -32,12 +33,13 @@ const (
 type Config struct {
 	Control   *control.Control
 	Logger    zerolog.Logger
-	Version   string        // of the daemon, told in the OpenAPI document
-	RootCA    func() []byte // certificate of the box's own CA, PEM; nil, or an empty answer: there is none
-	Git       http.Handler  // git over HTTP, below /git/: it asks for a token itself; nil: none
-	Hooks     http.Handler  // forge webhooks and deploy hooks, below /hooks/ and /deploy-hooks/: they check a signature or token themselves; nil: none
-	MaxImage  int64         // bytes of an uploaded image; 0 means DefaultMaxImage
-	Heartbeat time.Duration // between signs of life on a quiet stream; 0 means DefaultHeartbeat
+	Version   string             // of the daemon, told in the OpenAPI document
+	RootCA    func() []byte      // certificate of the box's own CA, PEM; nil, or an empty answer: there is none
+	Git       http.Handler       // git over HTTP, below /git/: it asks for a token itself, and limits failed attempts; nil: none
+	Hooks     http.Handler       // forge webhooks and deploy hooks, below /hooks/ and /deploy-hooks/: they check a signature or token themselves; nil: none
+	Denied    *identity.Attempts // failed ones to sign in, also at other doors; nil: its own
+	MaxImage  int64              // bytes of an uploaded image; 0 means DefaultMaxImage
+	Heartbeat time.Duration      // between signs of life on a quiet stream; 0 means DefaultHeartbeat
 }
 
 // API serves HTTP.
@@ -51,8 +53,8 @@ type API struct {
 	faults  []error // of registering
 	spec    []byte
 	pages   *pages
-	claims  *limiter // attempts to claim the box
-	denied  *limiter // failed authentications
+	claims  *identity.Attempts // to claim the box
+	denied  *identity.Attempts // failed ones to sign in
 	handler http.Handler
 
 	mu      sync.Mutex
@@ -72,12 +74,15 @@ func New(config Config) (*API, error) {
 	if config.Heartbeat == 0 {
 		config.Heartbeat = DefaultHeartbeat
 	}
+	if config.Denied == nil {
+		config.Denied = identity.NewDenied()
+	}
 	if config.Version == "" {
 		config.Version = "unknown"
 	}
 	a := &API{
 		config: config, control: config.Control, log: config.Logger, mux: http.NewServeMux(),
-		claims: newLimiter(claimEvery, claimBurst), denied: newLimiter(deniedEvery, deniedBurst),
+		claims: newClaims(), denied: config.Denied,
 	}
 	a.streams = map[*http.Request]context.CancelCauseFunc{}
 	a.huma = humago.New(a.mux, humaConfig(config.Version))

@@ -44,7 +44,7 @@ func (a *API) registerBox() {
 
 // claim uses a claim link, at most as often as one address may try.
 func (a *API) claim(ctx context.Context, r *http.Request, secret, name string) (model.Token, string, error) {
-	if !a.claims.take(r) {
+	if !a.claims.Take(r.RemoteAddr, "") {
 		return model.Token{}, "", model.Errorf(model.KindRateLimited, "too many attempts from your address").WithHint("wait a minute")
 	}
 	if name == "" {

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/pandabox/pandabox/pkg/identity"
 	"github.com/pandabox/pandabox/pkg/model"
 )
 
@@ -45,19 +46,19 @@ func (a *API) authenticate(r *http.Request) (model.Actor, error) {
 		}
 		return model.Actor{}, nil
 	}
-	if !unix && a.denied.spent(r) {
-		return model.Actor{}, model.Errorf(model.KindRateLimited, "too many failed attempts from your address").WithHint("wait half a minute")
+	if !unix && a.denied.Spent(r.RemoteAddr, "") {
+		return model.Actor{}, identity.TooMany()
 	}
 	scheme, token, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		a.denied.take(r)
+		a.denied.Take(r.RemoteAddr, "")
 		return model.Actor{}, model.Errorf(model.KindUnauthenticated, "nobody is signed in").
 			WithWhy("the header Authorization holds no bearer token").WithHint("send it as Authorization: Bearer TOKEN")
 	}
 	actor, err := a.control.Tokens.Authenticate(r.Context(), strings.TrimSpace(token))
 	if err != nil {
 		if model.KindOf(err) == model.KindUnauthenticated {
-			a.denied.take(r)
+			a.denied.Take(r.RemoteAddr, "")
 		}
 		return model.Actor{}, err
 	}

@@ -63,10 +63,10 @@ func TestEveryRouteAsksForItsPermission(t *testing.T) {
 			t.Errorf("%s %s answers nobody with %d, want 401", r.method, r.path, got)
 		}
 		if got := status(r, "pbx_wrong"); got != http.StatusUnauthorized {
-			b.api.denied = newLimiter(deniedEvery, deniedBurst)
+			b.api.denied = identity.NewDenied()
 			t.Errorf("%s %s answers a wrong token with %d, want 401", r.method, r.path, got)
 		}
-		b.api.denied = newLimiter(deniedEvery, deniedBurst)
+		b.api.denied = identity.NewDenied()
 
 		want := http.StatusNotFound // the org of another is not there
 		if !strings.Contains(r.path, "{org}") {
@@ -202,7 +202,7 @@ func TestTooManyFailedAttemptsAreLimited(t *testing.T) {
 	b := newBox(t)
 	good := b.remote(b.token(model.DefaultOrg, model.RoleMember))
 	bad := b.remote("pbx_wrong")
-	for i := range deniedBurst {
+	for i := range identity.DeniedBurst {
 		if _, err := bad.Info(t.Context()); model.KindOf(err) != model.KindUnauthenticated {
 			t.Fatalf("attempt %d: %v", i, err)
 		}
@@ -214,8 +214,8 @@ func TestTooManyFailedAttemptsAreLimited(t *testing.T) {
 	if _, err := b.root().Info(t.Context()); err != nil {
 		t.Errorf("root on the socket is limited too: %v", err)
 	}
-	b.api.denied = newLimiter(deniedEvery, deniedBurst)
-	for range deniedBurst * 3 {
+	b.api.denied = identity.NewDenied()
+	for range identity.DeniedBurst * 3 {
 		if _, err := good.Info(t.Context()); err != nil {
 			t.Fatalf("a good token is limited: %v", err)
 		}

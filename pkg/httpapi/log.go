@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pandabox/pandabox/pkg/identity"
 	"github.com/pandabox/pandabox/pkg/model"
 )
 
@@ -61,7 +62,7 @@ func (a *API) line(r *http.Request, rec *recorder, e *entry, began time.Time) {
 		l = a.log.Debug()
 	}
 	l = l.Str("method", r.Method).Str("path", SafePath(r.URL.Path)).Int("status", rec.status).Int64("bytes", rec.bytes).Dur("ms", time.Since(began))
-	if addr := remote(r); addr.IsValid() {
+	if addr := identity.Household(r.RemoteAddr); addr.IsValid() {
 		l = l.Stringer("remote", addr)
 	}
 	if e.actor != "" {

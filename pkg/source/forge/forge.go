@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/pandabox/pandabox/pkg/control"
+	"github.com/pandabox/pandabox/pkg/identity"
 	"github.com/pandabox/pandabox/pkg/model"
 	"github.com/pandabox/pandabox/pkg/source"
 )
@@ -36,6 +37,7 @@ const (
 type Server struct {
 	cfg     Config
 	reading chan struct{} // places
+	refused *identity.Attempts
 	wake    chan struct{}
 
 	mu     sync.Mutex
@@ -54,7 +56,7 @@ func New(c Config) (*Server, error) {
 		c.HTTP = &http.Client{Timeout: 30 * time.Second}
 	}
 	return &Server{
-		cfg: c, reading: make(chan struct{}, readers), wake: make(chan struct{}, 1),
+		cfg: c, reading: make(chan struct{}, readers), refused: identity.NewDenied(), wake: make(chan struct{}, 1),
 		lanes: map[string][]model.Delivery{}, known: map[string]bool{}, tokens: map[string]installed{},
 	}, nil
 }
@@ -83,6 +85,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		out, code = reply{State: "error", Detail: e.Error(), Hint: e.Hint}, statusOf(e.Kind)
 	}
+	if code == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", retryAfter)
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
@@ -101,6 +106,8 @@ func statusOf(k model.Kind) int {
 		return http.StatusConflict
 	case model.KindTooLarge:
 		return http.StatusRequestEntityTooLarge
+	case model.KindRateLimited:
+		return http.StatusTooManyRequests
 	case model.KindInvalid, model.KindCanceled:
 		return http.StatusBadRequest
 	case model.KindUnavailable, model.KindNoSpace:
@@ -115,12 +122,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) (reply, int, erro
 		return reply{State: "error", Detail: "only POST is answered here"}, http.StatusMethodNotAllowed, nil
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTime)) // not every writer has deadlines
-	select {
-	case s.reading <- struct{}{}:
-		defer func() { <-s.reading }()
-	case <-r.Context().Done():
-		return reply{}, 0, r.Context().Err()
-	}
 	if secret, ok := strings.CutPrefix(r.URL.Path, "/deploy-hooks/"); ok {
 		out, err := s.fire(r, secret)
 		return out, http.StatusAccepted, err
@@ -137,7 +138,7 @@ func (s *Server) take(r *http.Request, id string) (reply, int, error) {
 	if errors.As(err, &none) {
 		return reply{State: "ignored", Detail: none.why}, http.StatusOK, nil
 	} else if err != nil {
-		if repo.ID != "" && model.KindOf(err) == model.KindUnauthenticated { // most often a secret entered wrongly
+		if repo.ID != "" && model.KindOf(err) == model.KindUnauthenticated { // most often a secret entered wrongly; the rest of many are told as KindRateLimited
 			s.cfg.Logger.Warn().Str("repository", repo.Name).Msg("a message with a wrong signature was refused")
 		}
 		return reply{}, 0, err
@@ -171,16 +172,16 @@ func (s *Server) read(r *http.Request, id string) (control.OpenRepository, messa
 	if !control.IsGitHubApp(id) {
 		repo, err := s.cfg.Control.Repositories.Open(r.Context(), id)
 		if err != nil {
-			return repo, message{}, err
+			return repo, message{}, s.unknown(r, err)
 		}
-		m, err := read(r, repo)
+		m, err := s.signed(r, id, repo)
 		return repo, m, err
 	}
 	secret, err := s.cfg.Control.GitHubApps.Secret(r.Context(), id)
 	if err != nil {
-		return control.OpenRepository{}, message{}, err
+		return control.OpenRepository{}, message{}, s.unknown(r, err)
 	}
-	m, err := read(r, control.OpenRepository{Repository: model.Repository{Forge: model.ForgeGitHub}, Secret: secret})
+	m, err := s.signed(r, id, control.OpenRepository{Repository: model.Repository{Forge: model.ForgeGitHub}, Secret: secret})
 	if err != nil {
 		return control.OpenRepository{}, m, err
 	}

@@ -21,6 +21,14 @@ type call struct {
 
 // fire does what a deploy hook is for.
 func (s *Server) fire(r *http.Request, secret string) (reply, error) {
+	if err := s.cfg.Control.DeployHooks.Known(r.Context(), secret); err != nil {
+		return reply{}, s.unknown(r, err)
+	}
+	done, err := s.place(r)
+	if err != nil {
+		return reply{}, err
+	}
+	defer done()
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxCall+1))
 	switch {
 	case err != nil:

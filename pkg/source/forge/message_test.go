@@ -23,7 +23,9 @@ func repo(f model.Forge) control.OpenRepository {
 	return control.OpenRepository{Repository: model.Repository{Forge: f, Name: "acme/shop"}, Secret: secret}
 }
 
-func sum(h func() hash.Hash, body string) string {
+func sum(h func() hash.Hash, body string) string { return sumWith(secret, h, body) }
+
+func sumWith(secret string, h func() hash.Hash, body string) string {
 	mac := hmac.New(h, []byte(secret))
 	_, _ = mac.Write([]byte(body))
 	return hex.EncodeToString(mac.Sum(nil))

@@ -2,21 +2,19 @@
 // branch that an environment tracks is deployed before the push is accepted; nothing of a refused push is kept.
 //
 //	DIR/APPID.git/     HEAD, packed-refs, shallow, objects/pack: git itself can read it
-//	DIR/incoming/…     the pack and the tree of a push under way; emptied by New
+//	DIR/incoming/…     the pack and the tree of a push under way; emptied by Open
 package git
 
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/pandabox/pandabox/pkg/identity"
 	"github.com/pandabox/pandabox/pkg/model"
 	"github.com/pandabox/pandabox/pkg/source"
 )
@@ -80,30 +78,34 @@ type Outcome struct {
 
 // Config is what a Server needs.
 type Config struct {
-	Dir     string // of repositories
-	Box     Box
-	Logger  zerolog.Logger
-	Version string        // told to clients
-	MaxPack int64         // bytes; 0 means DefaultMaxPack
-	MaxBlob int64         // bytes; 0 means DefaultMaxBlob
-	Stall   time.Duration // a client that sends or takes nothing for so long is let go; 0 means 2 minutes
-	Keep    time.Duration // between signs of life while a deploy is quiet; 0 means 5 seconds
+	Repositories *Repositories
+	Box          Box
+	Logger       zerolog.Logger
+	Version      string             // told to clients
+	Denied       *identity.Attempts // failed ones to sign in, over HTTP and SSH; nil: its own
+	MaxPack      int64              // bytes; 0 means DefaultMaxPack
+	MaxBlob      int64              // bytes; 0 means DefaultMaxBlob
+	Stall        time.Duration      // a client that sends or takes nothing for so long is let go; 0 means 2 minutes
+	Keep         time.Duration      // between signs of life while a deploy is quiet; 0 means 5 seconds
 }
 
 // Server takes pushes. Its methods may be called from any goroutine.
 type Server struct {
+	*Repositories
 	cfg   Config
 	looks chan struct{} // one token per pack being looked through
 
-	mu    sync.Mutex
-	busy  map[string]bool // by ORG/APP: a push is under way
-	repos map[string]*sync.RWMutex
+	busyMu sync.Mutex
+	busy   map[string]bool // by ORG/APP: a push is under way
 }
 
-// New prepares a Server and removes what pushes left that were under way when an earlier one ended.
+// New prepares a Server.
 func New(c Config) (*Server, error) {
-	if c.Dir == "" || c.Box == nil {
-		return nil, errors.New("git: no folder or no box")
+	if c.Repositories == nil || c.Box == nil {
+		return nil, errors.New("git: no repositories or no box")
+	}
+	if c.Denied == nil {
+		c.Denied = identity.NewDenied()
 	}
 	if c.MaxPack == 0 {
 		c.MaxPack = DefaultMaxPack
@@ -117,78 +119,23 @@ func New(c Config) (*Server, error) {
 	if c.Keep == 0 {
 		c.Keep = defaultKeep
 	}
-	in := filepath.Join(c.Dir, incoming)
-	if err := os.RemoveAll(in); err != nil {
-		return nil, fmt.Errorf("emptying the folder of pushes: %w", err)
-	}
-	if err := os.MkdirAll(in, 0o700); err != nil {
-		return nil, fmt.Errorf("making the folder of pushes: %w", err)
-	}
-	return &Server{
-		cfg: c, looks: make(chan struct{}, maxAtOnce),
-		busy: map[string]bool{}, repos: map[string]*sync.RWMutex{},
-	}, nil
-}
-
-// Reclaim removes the repositories of apps that are not in keep, by id. Repositories made meanwhile stay.
-func (s *Server) Reclaim(keep map[string]bool, began time.Time) error {
-	entries, err := os.ReadDir(s.cfg.Dir)
-	if err != nil {
-		return fmt.Errorf("looking through the repositories: %w", err)
-	}
-	var errs []error
-	for _, e := range entries {
-		id, ok := strings.CutSuffix(e.Name(), repositoryEnds)
-		info, err := e.Info()
-		if !ok || keep[id] || err != nil || info.ModTime().After(began) {
-			continue
-		}
-		unlock := s.lock(id)
-		errs = append(errs, os.RemoveAll(filepath.Join(s.cfg.Dir, e.Name())))
-		unlock()
-	}
-	return errors.Join(errs...)
+	return &Server{Repositories: c.Repositories, cfg: c, looks: make(chan struct{}, maxAtOnce), busy: map[string]bool{}}, nil
 }
 
 // begin marks a push to an app as under way, and refuses a second.
 func (s *Server) begin(at place) (end func(), err error) {
 	key := at.String()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.busyMu.Lock()
+	defer s.busyMu.Unlock()
 	if s.busy[key] {
 		return nil, model.Conflict("another push to %s is under way", at.app).WithHint("wait for its end, then push again")
 	}
 	s.busy[key] = true
 	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
+		s.busyMu.Lock()
+		defer s.busyMu.Unlock()
 		delete(s.busy, key)
 	}, nil
-}
-
-func (s *Server) repoLock(id string) *sync.RWMutex {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l := s.repos[id]
-	if l == nil {
-		l = &sync.RWMutex{}
-		s.repos[id] = l
-	}
-	return l
-}
-
-// lock keeps others away from a repository, also who reads it.
-func (s *Server) lock(id string) (unlock func()) {
-	l := s.repoLock(id)
-	l.Lock()
-	return l.Unlock
-}
-
-// share keeps those away who change a repository.
-func (s *Server) share(id string) (unlock func()) {
-	l := s.repoLock(id)
-	l.RLock()
-	return l.RUnlock
 }
 
 // place is whose repository a path means.

@@ -18,6 +18,8 @@ import (
 const (
 	maxTail  = 4 << 10 // bytes behind a push: none, but for the end of the transfer's own coding
 	maxAsked = 8 << 20 // bytes of a fetch's request
+
+	retryAfter = "10" // seconds: as the API has it
 )
 
 // ServeHTTP serves git's smart HTTP protocol below /git/. It asks for a token itself: as the password of basic
@@ -29,8 +31,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, model.Errorf(model.KindUnauthenticated, "git needs a token").WithHint("use one as the password: pandabox tokens create NAME; or once and for all: pandabox git remote"))
 		return
 	}
+	if s.cfg.Denied.Spent(r.RemoteAddr, "") {
+		s.refuse(w, identity.TooMany())
+		return
+	}
 	actor, err := s.cfg.Box.Authenticate(r.Context(), token)
 	if err != nil {
+		if model.KindOf(err) == model.KindUnauthenticated {
+			s.cfg.Denied.Take(r.RemoteAddr, "")
+		}
 		s.refuse(w, err)
 		return
 	}
@@ -204,6 +213,9 @@ func (s *Server) refuse(w http.ResponseWriter, err error) {
 		status = http.StatusRequestEntityTooLarge
 	case model.KindUnavailable:
 		status = http.StatusServiceUnavailable
+	case model.KindRateLimited:
+		status = http.StatusTooManyRequests
+		w.Header().Set("Retry-After", retryAfter)
 	default:
 		s.log(err)
 		err = model.Errorf(model.KindInternal, "the box has a problem").WithHint("its log says more")

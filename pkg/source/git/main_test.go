@@ -166,7 +166,11 @@ type world struct {
 func newWorld(t *testing.T, c Config) *world {
 	t.Helper()
 	p := &platform{}
-	c.Dir, c.Box, c.Logger, c.Version = t.TempDir(), p, zerolog.New(zerolog.NewTestWriter(t)), "test"
+	var err error
+	if c.Repositories, err = Open(t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	c.Box, c.Logger, c.Version = p, zerolog.New(zerolog.NewTestWriter(t)), "test"
 	if c.Keep == 0 {
 		c.Keep = 50 * time.Millisecond
 	}
@@ -244,7 +248,7 @@ func (w *world) rejected(says []string, args ...string) {
 // clean fails the test if something of a push is left beside the repositories.
 func (w *world) clean() {
 	w.t.Helper()
-	left, err := os.ReadDir(filepath.Join(w.server.cfg.Dir, incoming))
+	left, err := os.ReadDir(filepath.Join(w.server.dir, incoming))
 	if err != nil || len(left) > 0 {
 		w.t.Errorf("%v is left (%v)", left, err)
 	}

@@ -69,7 +69,7 @@ func (p *push) run(ctx context.Context, in io.Reader, ended func()) (err error) 
 	if p.id, err = p.cfg.Box.App(ctx, p.actor, p.at.org, p.at.app); err != nil {
 		return err
 	}
-	if p.dir, err = os.MkdirTemp(filepath.Join(p.cfg.Dir, incoming), "push-"); err != nil {
+	if p.dir, err = os.MkdirTemp(filepath.Join(p.Repositories.dir, incoming), "push-"); err != nil {
 		return fmt.Errorf("making a folder for a push: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(p.dir)) }()

@@ -33,8 +33,6 @@ type repo struct {
 	*filesystem.Storage
 }
 
-func (s *Server) dirOf(id string) string { return filepath.Join(s.cfg.Dir, id+repositoryEnds) }
-
 // openRepo opens a repository, which need not be there.
 func openRepo(dir string) *repo {
 	return &repo{dir, filesystem.NewStorageWithOptions(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(objectCache),

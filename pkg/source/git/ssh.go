@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/pandabox/pandabox/pkg/identity"
 	"github.com/pandabox/pandabox/pkg/model"
 )
 
@@ -52,7 +53,7 @@ func (s *Server) NewSSH(ctx context.Context, hostKey string) (*SSH, error) {
 		return nil, err
 	}
 	d := &SSH{s: s, host: signer, ctx: context.WithoutCancel(ctx), from: map[string]int{}}
-	d.config = &ssh.ServerConfig{ServerVersion: sshServerPrefix, MaxAuthTries: maxAuthTries, PublicKeyCallback: d.known}
+	d.config = &ssh.ServerConfig{ServerVersion: sshServerPrefix, MaxAuthTries: maxAuthTries}
 	d.config.AddHostKey(signer)
 	return d, nil
 }
@@ -62,14 +63,40 @@ func (d *SSH) HostKey() string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(d.host.PublicKey())))
 }
 
-// known lets in a key of the box's. The library asks for proof that the private half is there.
-func (d *SSH) known(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-	ctx, cancel := context.WithTimeout(d.ctx, handshakeTime)
+// login is one connection's attempts to get in.
+type login struct {
+	d      *SSH
+	from   string
+	failed bool // a key was offered that the box does not know
+}
+
+// known lets in a key of the box's. The library asks for proof that the private half is there. Whoever failed too often is
+// told so, and not looked up any more.
+func (l *login) known(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+	if l.d.s.cfg.Denied.Spent(l.from, "") {
+		err := identity.TooMany()
+		return nil, &ssh.BannerError{Err: err, Message: strings.Join(threeLines(err), "\n") + "\n"}
+	}
+	ctx, cancel := context.WithTimeout(l.d.ctx, handshakeTime)
 	defer cancel()
-	if _, err := d.s.cfg.Box.Key(ctx, key.Marshal()); err != nil {
+	if _, err := l.d.s.cfg.Box.Key(ctx, key.Marshal()); err != nil {
+		l.failed = l.failed || model.KindOf(err) == model.KindUnauthenticated
 		return nil, err
 	}
 	return &ssh.Permissions{Extensions: map[string]string{actorExtension: string(key.Marshal())}}, nil
+}
+
+// shake returns the connection of somebody who may be there. All keys of one that does not get in count as one failed
+// attempt, and none of one that does: ssh offers every key that its agent has, and often the right one last.
+func (d *SSH) shake(c net.Conn) (*ssh.ServerConn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
+	l := &login{d: d, from: c.RemoteAddr().String()}
+	config := *d.config
+	config.PublicKeyCallback = l.known
+	conn, channels, requests, err := ssh.NewServerConn(c, &config)
+	if err != nil && l.failed {
+		d.s.cfg.Denied.Take(l.from, "")
+	}
+	return conn, channels, requests, err
 }
 
 // Serve takes connections until ctx ends, and returns when the last one is over. Pushes under way are given up then.
@@ -134,7 +161,7 @@ func (d *SSH) connection(ctx context.Context, c net.Conn) {
 	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
 	_ = c.SetDeadline(time.Now().Add(handshakeTime)) // a connection that has none is closed already
 	steady := &steadyConn{Conn: c, stall: d.s.cfg.Stall}
-	conn, channels, requests, err := ssh.NewServerConn(steady, d.config)
+	conn, channels, requests, err := d.shake(steady)
 	if err != nil {
 		_ = c.Close()
 		return // scanners of the internet come by often
