@@ -28,9 +28,11 @@ type door struct {
 	stop      func()
 }
 
-func newDoor(t *testing.T) *door {
+func newDoor(t *testing.T) *door { return newDoorOf(t, Config{}) }
+
+func newDoorOf(t *testing.T, c Config) *door {
 	t.Helper()
-	w := newWorld(t, Config{})
+	w := newWorld(t, c)
 	hostKey := filepath.Join(t.TempDir(), "keys", "ssh")
 	d, err := w.server.NewSSH(t.Context(), hostKey)
 	if err != nil {
