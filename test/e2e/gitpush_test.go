@@ -37,15 +37,7 @@ func (f *folder) says(out string, want ...string) {
 
 // TestGitPush is the life of an app that is pushed, over HTTPS and then over SSH.
 func TestGitPush(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	f := start(t, box.Options{Extra: "ssh_addr = \"" + addr + "\"\n"}).folder("shop")
+	f, addr := startSSH(t)
 	token := strings.TrimSpace(f.cli(0, "tokens", "create", "git").Out)
 	f.run(0, []string{`→ shop, production`}, "git", "remote")
 	if r := f.remote(); !strings.HasPrefix(r, "https://") || !strings.HasSuffix(r, "/git/shop.git") {
@@ -100,6 +92,20 @@ func TestGitPush(t *testing.T) {
 	}
 }
 
+// startSSH starts a box that takes pushes over SSH at an address, with the folder of an app.
+func startSSH(t *testing.T) (f *folder, addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr = l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return start(t, box.Options{Extra: "ssh_addr = \"" + addr + "\"\n"}).folder("shop"), addr
+}
+
 func (f *folder) remote() string {
 	f.Helper()
 	out, err := f.push(nil, "remote", "get-url", "pandabox")
@@ -109,13 +115,20 @@ func (f *folder) remote() string {
 	return strings.TrimSpace(out)
 }
 
-// overSSH pushes with a key of its own.
-func (f *folder) overSSH(addr string) {
+// keygen makes a key pair and returns the file of its private half.
+func (f *folder) keygen() string {
 	f.Helper()
 	key := filepath.Join(f.TempDir(), "id")
 	if out, err := exec.CommandContext(f.Context(), "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ada@laptop", "-f", key).CombinedOutput(); err != nil {
 		f.Fatalf("%v\n%s", err, out)
 	}
+	return key
+}
+
+// overSSH pushes with a key of its own.
+func (f *folder) overSSH(addr string) {
+	f.Helper()
+	key := f.keygen()
 	env := []string{"GIT_SSH_COMMAND=ssh -F /dev/null -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -i " + key}
 	url := "ssh://git@" + addr + "/shop.git"
 	if out, err := f.push(env, "push", url, "main"); err == nil || !strings.Contains(out, "Permission denied") {
