@@ -53,6 +53,27 @@ func (a *Approvals) List(ctx context.Context, actor model.Actor, org string, p P
 	return out, err
 }
 
+// Get returns one of the org's approvals.
+func (a *Approvals) Get(ctx context.Context, actor model.Actor, org, id string) (out model.Approval, err error) {
+	err = a.c.cfg.Store.View(ctx, func(tx *store.Tx) error {
+		o, err := a.c.org(tx, actor, identity.AppRead, org)
+		if err != nil {
+			return err
+		}
+		out, err = a.get(tx, o, id)
+		return err
+	})
+	return a.c.shownApproval(out), err
+}
+
+func (a *Approvals) get(tx *store.Tx, o model.Org, id string) (model.Approval, error) {
+	one, err := tx.Approval(id)
+	if errors.Is(err, store.ErrNotFound) || (err == nil && one.OrgID != o.ID) {
+		return one, model.NotFound("there is no approval %q", id).WithHint("see which there are: pandabox approvals")
+	}
+	return one, err
+}
+
 // shownApproval is an approval as it is now, without what is sealed.
 func (c *Control) shownApproval(a model.Approval) model.Approval {
 	a = a.At(c.now())
@@ -124,10 +145,7 @@ func (a *Approvals) waiting(tx *store.Tx, actor model.Actor, org, id string) (mo
 	if err != nil {
 		return o, model.Approval{}, err
 	}
-	one, err := tx.Approval(id)
-	if errors.Is(err, store.ErrNotFound) || (err == nil && one.OrgID != o.ID) {
-		return o, one, model.NotFound("there is no approval %q", id).WithHint("see which there are: pandabox approvals")
-	}
+	one, err := a.get(tx, o, id)
 	if state := one.At(a.c.now()).State; err == nil && state != model.ApprovalWaiting {
 		err = model.Conflict("the deploy does not wait any more: it is %s", state).WithHint("deploy again: pandabox deploy -a %s -e %s", one.App, one.Env)
 	}

@@ -44,6 +44,12 @@ func (b *box) approval(id string) model.Approval {
 	if i < 0 {
 		b.t.Fatalf("%s is not among %+v", id, l.Items)
 	}
+	one, err := b.Approvals.Get(b.t.Context(), b.member(model.RoleMember), "", id)
+	if err != nil || one.State != l.Items[i].State || one.Request != nil {
+		b.t.Fatalf("by itself it is %+v (%v)", one, err)
+	}
+	_, err = b.Approvals.Get(b.t.Context(), root, "", id+"x")
+	_ = told(b.t, err, model.KindNotFound)
 	return l.Items[i]
 }
 

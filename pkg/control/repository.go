@@ -359,7 +359,7 @@ func (r *Repositories) Accept(ctx context.Context, d model.Delivery) (fresh bool
 			return err
 		}
 		fresh, d.At = true, r.c.now()
-		if d.State != model.DeliveryPending {
+		if d.State.Final() {
 			d.EndedAt = d.At
 		}
 		return tx.PutDelivery(d)
@@ -376,7 +376,7 @@ func (r *Repositories) Pending(ctx context.Context) (out []model.Delivery, err e
 	return out, err
 }
 
-// End writes down what became of a delivery. One whose repository is gone is passed over.
+// End writes down what became of a delivery, for good or until what it waits for is decided. One whose repository is gone is passed over.
 func (r *Repositories) End(ctx context.Context, d model.Delivery) error {
 	return r.c.cfg.Store.Update(ctx, func(tx *store.Tx) error {
 		now, err := tx.Delivery(d.ID)
@@ -385,7 +385,10 @@ func (r *Repositories) End(ctx context.Context, d model.Delivery) error {
 		} else if err != nil {
 			return err
 		}
-		now.State, now.Detail, now.Deploys, now.EndedAt = d.State, d.Detail, d.Deploys, r.c.now()
+		now.State, now.Detail, now.Deploys, now.Held = d.State, d.Detail, d.Deploys, d.Held
+		if d.State.Final() {
+			now.EndedAt = r.c.now()
+		}
 		return tx.PutDelivery(now)
 	})
 }

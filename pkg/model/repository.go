@@ -49,13 +49,24 @@ type Arrival struct {
 // DeliveryState is what became of a delivery.
 type DeliveryState string
 
-// The states of a delivery; all but the first are final.
+// The states of a delivery; all but the first two are final.
 const (
 	DeliveryPending DeliveryState = "pending"
+	DeliveryWaiting DeliveryState = "waiting" // for somebody to approve a deploy
 	DeliveryDone    DeliveryState = "done"
 	DeliveryIgnored DeliveryState = "ignored" // there was nothing to do
 	DeliveryFailed  DeliveryState = "failed"
 )
+
+// Final tells whether nothing more becomes of it.
+func (s DeliveryState) Final() bool { return s != DeliveryPending && s != DeliveryWaiting }
+
+// HeldDeploy is a deploy of a delivery that waits to be approved.
+type HeldDeploy struct {
+	Env      string `json:"env"`              // its name
+	Approval string `json:"approval"`         // id
+	Record   string `json:"record,omitempty"` // the forge's own record of the deployment
+}
 
 // Delivery is one message of a forge that was taken: none is done twice.
 type Delivery struct {
@@ -66,6 +77,7 @@ type Delivery struct {
 	Detail       string        `json:"detail,omitempty"`
 	Arrival      *Arrival      `json:"arrival,omitempty"` // nil: there is nothing to do
 	Deploys      []string      `json:"deploys,omitempty"` // ids
+	Held         []HeldDeploy  `json:"held,omitempty"`    // what is waited for
 	At           time.Time     `json:"at"`
 	EndedAt      time.Time     `json:"endedAt,omitzero"`
 }

@@ -22,7 +22,7 @@ func deliveries() table[model.Delivery] {
 	return table[model.Delivery]{"deliveries", func(d *model.Delivery) string { return d.ID }, []index[model.Delivery]{
 		{"time", func(d *model.Delivery) string { return join(d.RepositoryID, at(d)+"/"+d.ID) }},
 		{"open", func(d *model.Delivery) string {
-			if d.State != model.DeliveryPending {
+			if d.State.Final() {
 				return ""
 			}
 			return join(at(d), d.ID)
@@ -85,7 +85,7 @@ func (tx *Tx) PutDelivery(d model.Delivery) error {
 	}
 	all, err := tx.Deliveries(d.RepositoryID, 0)
 	for i, old := range all {
-		if i >= KeepDeliveries && old.State != model.DeliveryPending {
+		if i >= KeepDeliveries && old.State.Final() {
 			if err := deliveries().delete(tx, old.ID); err != nil {
 				return err
 			}

@@ -225,7 +225,7 @@ func (g *giteaServer) ends(event, commit string, state model.DeliveryState, deta
 			g.Fatal(err)
 		}
 		for _, one := range all {
-			if one.Event == event && one.Arrival != nil && one.Arrival.Commit == commit && one.State != model.DeliveryPending {
+			if one.Event == event && one.Arrival != nil && one.Arrival.Commit == commit && one.State != model.DeliveryPending && (one.State.Final() || state == model.DeliveryWaiting) {
 				d = one
 				return true
 			}
@@ -313,9 +313,46 @@ func TestGitea(t *testing.T) {
 		t.Errorf("what serves is %+v (%v)", r.Revision, err)
 	}
 
+	g.approval()
 	g.stranger()
 	g.forger()
 	g.deployKey()
+}
+
+// approval has what is merged wait for an admin's word; Gitea is told of it, also across the end of the daemon.
+func (g *giteaServer) approval() {
+	g.Helper()
+	g.run(0, nil, "protect")
+	waiting := func(commit string) string {
+		g.Helper()
+		g.ends("push", commit, model.DeliveryWaiting, "production: waits for approval")
+		g.told(commit, "pandabox/shop/production", gitea.StatusPending, "")
+		all, err := g.api.Approvals(g.Context(), api.Page{Limit: 1})
+		if err != nil || len(all.Items) != 1 || all.Items[0].State != model.ApprovalWaiting {
+			g.Fatalf("what waits is %+v (%v)", all.Items, err)
+		}
+		return all.Items[0].ID
+	}
+	good := g.change("approved", "Please", "ann", g.token, "main")
+	id := waiting(good)
+	g.answers("shop", "/", "shop fuller")
+	if err := g.box.Signal(syscall.SIGKILL); err != nil {
+		g.Fatal(err)
+	}
+	if err := g.box.Start(g.Context()); err != nil {
+		g.Fatal(err)
+	}
+	g.run(0, nil, "approvals", "approve", id)
+	g.ends("push", good, model.DeliveryDone, "production: v")
+	g.told(good, "pandabox/shop/production", gitea.StatusSuccess, "https://shop."+box.Base)
+	g.answers("shop", "/", "shop approved")
+
+	bad := g.change("bad", "Pretty please", "ann", g.token, "main")
+	g.run(0, nil, "approvals", "refuse", waiting(bad))
+	g.ends("push", bad, model.DeliveryFailed, "production: it was not approved: it is refused")
+	g.told(bad, "pandabox/shop/production", gitea.StatusFailure, "")
+	g.answers("shop", "/", "shop approved")
+	g.run(0, nil, "unprotect", "--yes")
 }
 
 // stranger opens a pull request from a fork: no code of it runs.

@@ -2,7 +2,6 @@ package forge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -12,11 +11,8 @@ import (
 	"github.com/pandabox/pandabox/pkg/source"
 )
 
-// How often what is to be done is looked for without a cause, and how a deploy is doing.
-const (
-	lookEvery  = time.Minute
-	watchEvery = 500 * time.Millisecond
-)
+// lookEvery is how often what is to be done is looked for without a cause.
+const lookEvery = time.Minute
 
 // Run does what was taken, until ctx ends; then it waits for what is under way, which begins again with the next Run.
 func (s *Server) Run(ctx context.Context) {
@@ -79,30 +75,47 @@ func (s *Server) work(ctx context.Context, repositoryID string) {
 func (s *Server) do(ctx context.Context, d model.Delivery) {
 	repo, err := s.cfg.Control.Repositories.Open(ctx, d.RepositoryID)
 	var shipped []ship
-	if err == nil {
-		repo, err = s.opened(ctx, repo)
-	}
-	if err == nil {
-		shipped, err = s.ship(ctx, repo, d)
+	if err == nil && d.State != model.DeliveryWaiting {
+		if repo, err = s.opened(ctx, repo); err == nil {
+			shipped, err = s.ship(ctx, repo, d)
+		}
 	}
 	if ctx.Err() != nil {
 		return // the next Run does it again; a deploy that was made is found by its idempotency key
 	}
 	s.wg.Go(func() {
-		d.State, d.Detail = s.outcome(ctx, repo, d, shipped, err)
-		for _, one := range shipped {
-			d.Deploys = append(d.Deploys, one.deploy.ID+one.deploy.Approval)
+		if d.State != model.DeliveryWaiting {
+			d.State, d.Detail, d.Held = s.outcome(ctx, repo, shipped, err)
+			for _, one := range shipped {
+				d.Deploys = append(d.Deploys, one.deploy.ID+one.deploy.Approval)
+			}
+			s.keep(ctx, d)
+		}
+		if d.State == model.DeliveryWaiting {
+			if err == nil {
+				d = s.decided(ctx, repo, d)
+			} else {
+				d.State, d.Detail = model.DeliveryFailed, told(err)
+			}
+			s.keep(ctx, d)
 		}
 		if ctx.Err() != nil {
 			return
-		}
-		if err := s.cfg.Control.Repositories.End(ctx, d); err != nil {
-			s.cfg.Logger.Error().Err(err).Str("delivery", d.ID).Msg("what became of a message cannot be kept")
 		}
 		s.mu.Lock()
 		delete(s.known, d.ID)
 		s.mu.Unlock()
 	})
+}
+
+// keep writes down how far a delivery is, unless the server is being ended.
+func (s *Server) keep(ctx context.Context, d model.Delivery) {
+	if ctx.Err() != nil {
+		return
+	}
+	if err := s.cfg.Control.Repositories.End(ctx, d); err != nil {
+		s.cfg.Logger.Error().Err(err).Str("delivery", d.ID).Msg("what became of a message cannot be kept")
+	}
 }
 
 // ship is one environment that a delivery is deployed to.
@@ -209,87 +222,6 @@ func (s *Server) targets(ctx context.Context, repo control.OpenRepository, a mod
 		}
 	}
 	return []control.PushTarget{{Env: env, Dir: dir}}, nil
-}
-
-// outcome waits for the end of what was shipped, tells the forge, and says what became of the delivery.
-func (s *Server) outcome(ctx context.Context, repo control.OpenRepository, d model.Delivery, shipped []ship, err error) (model.DeliveryState, string) {
-	var none nothing
-	switch {
-	case errors.As(err, &none):
-		return model.DeliveryIgnored, none.why
-	case err != nil:
-		s.cfg.Logger.Warn().Err(err).Str("repository", repo.Name).Msg("what a forge told of could not be done")
-		return model.DeliveryFailed, told(err)
-	case len(shipped) == 0:
-		return model.DeliveryDone, "the preview is removed"
-	}
-	state, parts := model.DeliveryDone, make([]string, 0, len(shipped))
-	for _, one := range shipped {
-		text, good := s.end(ctx, repo, one)
-		if !good {
-			state = model.DeliveryFailed
-		}
-		parts = append(parts, one.env+": "+text)
-	}
-	return state, strings.Join(parts, "; ")
-}
-
-// end waits for one deploy's end and tells the forge.
-func (s *Server) end(ctx context.Context, repo control.OpenRepository, one ship) (text string, good bool) {
-	if one.deploy.Approval != "" {
-		return "waits for approval", true
-	}
-	d, err := s.wait(ctx, repo, one)
-	if err != nil {
-		text, good = told(err), false
-	} else {
-		text, good = outcomeOf(d)
-		one.deploy = d
-	}
-	if again, err := s.opened(ctx, repo); s.noted(err, repo) { // a build may take longer than a token is good for
-		s.finish(ctx, again, one, text, good)
-	}
-	return text, good
-}
-
-func (s *Server) wait(ctx context.Context, repo control.OpenRepository, one ship) (control.Deploy, error) {
-	if one.err != nil {
-		return one.deploy, one.err
-	}
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	for {
-		d, err := s.cfg.Control.Deploys.Get(ctx, repo.Actor(), control.Ref{Org: repo.Org}, one.deploy.ID)
-		if err != nil || d.State.Final() {
-			return d, err
-		}
-		select {
-		case <-ctx.Done():
-			return d, ctx.Err()
-		case <-tick.C:
-		}
-	}
-}
-
-func outcomeOf(d control.Deploy) (string, bool) {
-	switch d.State {
-	case model.DeploySucceeded:
-		return fmt.Sprintf("v%d serves", d.Release), true
-	case model.DeploySuperseded:
-		return "a newer deploy took over", true
-	}
-	if d.Error != nil {
-		return told(d.Error), false
-	}
-	return string(d.State), false
-}
-
-func told(err error) string {
-	var e *model.Error
-	if errors.As(err, &e) {
-		return e.Error()
-	}
-	return "something went wrong, see the daemon's log"
 }
 
 // why is the deploy's message.
