@@ -108,6 +108,10 @@ func (g *forge) listen(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadGateway) // a forge that hiccups is told again
 		return
 	}
+	if r.Method == http.MethodGet {
+		_, _ = io.WriteString(w, `[{"id": 7}]`)
+		return
+	}
 	w.WriteHeader(http.StatusCreated)
 	_, _ = io.WriteString(w, `{"id": 7}`)
 }
@@ -391,6 +395,13 @@ func (g *forge) preview() {
 	event, body = g.pulled("closed", after, "acme/shop", 12)
 	g.send("p3", event, body, g.secret)
 	g.becomes(model.DeliveryDone, "the preview is removed")
+	retired := map[model.Forge]string{
+		model.ForgeGitHub: "GET /api/v3/repos/acme/shop/deployments [^$]*POST /api/v3/repos/acme/shop/deployments/7/statuses inactive",
+		model.ForgeGitLab: "POST /api/v4/projects/acme%2Fshop/environments/7/stop",
+	}[g.kind]
+	if !g.heard(retired) {
+		g.Errorf("the forge was told\n%s", strings.Join(g.told, "\n"))
+	}
 	g.eventually("the end of the preview", func() bool {
 		all, err := g.api.Previews(g.Context(), "shop")
 		return err == nil && len(all) == 0

@@ -84,6 +84,32 @@ func (s *Server) finish(ctx context.Context, repo control.OpenRepository, one sh
 	}
 }
 
+// retire tells a forge that an environment is gone: its deployments there are not active any more.
+func (s *Server) retire(ctx context.Context, repo control.OpenRepository, env string) {
+	if repo.Token == "" {
+		return
+	}
+	var all []struct {
+		ID int64 `json:"id"`
+	}
+	switch repo.Forge {
+	case model.ForgeGitHub:
+		path := "/repos/" + repo.Name + "/deployments"
+		if s.noted(s.call(ctx, repo, http.MethodGet, path+"?per_page=100&environment="+url.QueryEscape(env), nil, &all), repo) {
+			for _, d := range all {
+				s.noted(s.call(ctx, repo, http.MethodPost, fmt.Sprintf("%s/%d/statuses", path, d.ID), map[string]any{"state": "inactive"}, nil), repo)
+			}
+		}
+	case model.ForgeGitLab:
+		path := "/projects/" + url.PathEscape(repo.Name) + "/environments"
+		if s.noted(s.call(ctx, repo, http.MethodGet, path+"?name="+url.QueryEscape(env), nil, &all), repo) {
+			for _, e := range all {
+				s.noted(s.call(ctx, repo, http.MethodPost, fmt.Sprintf("%s/%d/stop", path, e.ID), nil, nil), repo)
+			}
+		}
+	}
+}
+
 // status sets a commit's status.
 func (s *Server) status(ctx context.Context, repo control.OpenRepository, commit, env, state, text, target string) {
 	name := "pandabox/" + repo.App + "/" + env

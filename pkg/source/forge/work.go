@@ -130,7 +130,11 @@ type ship struct {
 func (s *Server) ship(ctx context.Context, repo control.OpenRepository, d model.Delivery) ([]ship, error) {
 	a := *d.Arrival
 	if a.Pull != nil && a.Closed {
-		return nil, s.cfg.Control.Previews.Close(ctx, repo.Actor(), repo.Org, repo.App, a.Pull.Number)
+		if err := s.cfg.Control.Previews.Close(ctx, repo.Actor(), repo.Org, repo.App, a.Pull.Number); err != nil {
+			return nil, err
+		}
+		s.retire(ctx, repo, model.PreviewName(a.Pull.Number))
+		return nil, nil
 	}
 	dir, done, err := s.cfg.Source.Tree()
 	if err != nil {
