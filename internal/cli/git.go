@@ -53,6 +53,13 @@ func (sh *shell) gitRemote() *cobra.Command {
 			}
 			remote := strings.TrimRight(box.URL, "/") + "/git" + path
 			if overSSH {
+				if port == 0 {
+					port = box.SSHPort
+				}
+				if port == 0 {
+					return model.Errorf(model.KindUnavailable, "the box takes no pushes over SSH").
+						WithHint(`push over HTTPS: pandabox git remote; or set ssh_addr = ":2222" in the configuration of the box`)
+				}
 				remote = "ssh://git@" + net.JoinHostPort(at.Hostname(), fmt.Sprint(port)) + path
 			} else if err := sh.setCredentials(cmd.Context(), c, strings.TrimRight(box.URL, "/")); err != nil {
 				return err
@@ -69,7 +76,7 @@ func (sh *shell) gitRemote() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&name, "name", gitRemote, "what the remote is called")
 	cmd.Flags().BoolVar(&overSSH, "ssh", false, "push over SSH, with a key from pandabox keys add")
-	cmd.Flags().IntVar(&port, "ssh-port", 2222, "the port of the box's ssh_addr")
+	cmd.Flags().IntVar(&port, "ssh-port", 0, "the port, where it is reached at another than the box's own ssh_addr")
 	return sh.aboutApp(cmd)
 }
 

@@ -8,6 +8,7 @@ type Box struct {
 	Instance   string    `json:"instance" doc:"four characters that tell two instances on one machine apart"`
 	BaseDomain string    `json:"baseDomain"`
 	URL        string    `json:"url" doc:"where this API answers, as seen from outside"`
+	SSHPort    int       `json:"sshPort,omitempty" doc:"where git push over SSH is taken; left out: nowhere"`
 	Claimed    bool      `json:"claimed" doc:"it has an owner"`
 	CreatedAt  time.Time `json:"createdAt"`
 }

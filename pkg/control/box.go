@@ -23,7 +23,8 @@ type BoxInfo struct {
 	Version    string    `json:"version"`
 	Instance   string    `json:"instance"` // four characters, see docs/decisions/0001
 	BaseDomain string    `json:"baseDomain"`
-	URL        string    `json:"url"` // of the API, as seen from outside
+	URL        string    `json:"url"`               // of the API, as seen from outside
+	SSHPort    int       `json:"sshPort,omitempty"` // where git push over SSH is taken; 0: nowhere
 	Claimed    bool      `json:"claimed"`
 	CreatedAt  time.Time `json:"createdAt"`
 }
@@ -38,7 +39,7 @@ type Claim struct {
 // Info describes the box to anybody who is signed in.
 func (b *Box) Info(ctx context.Context, actor model.Actor) (BoxInfo, error) {
 	cfg := b.c.cfg
-	out := BoxInfo{Version: cfg.Version, Instance: cfg.Instance, BaseDomain: cfg.BaseDomain, URL: strings.TrimSuffix(cfg.URL, "/")}
+	out := BoxInfo{Version: cfg.Version, Instance: cfg.Instance, BaseDomain: cfg.BaseDomain, URL: strings.TrimSuffix(cfg.URL, "/"), SSHPort: cfg.SSHPort}
 	err := cfg.Store.View(ctx, func(tx *store.Tx) error {
 		if _, err := b.c.boxOrg(tx, actor, identity.BoxRead); err != nil {
 			return err

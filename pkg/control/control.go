@@ -24,6 +24,7 @@ type Config struct {
 	DataDir    string       // whose disk doctor looks at
 	BaseDomain string       // workloads answer below it; see docs/decisions/0001
 	URL        string       // of the API as seen from outside: "https://203-0-113-7.sslip.io"; its port counts for apps too
+	SSHPort    int          // where git push over SSH is taken; 0: nowhere
 	Version    string       // of pandabox
 	Instance   string       // four characters, see docs/decisions/0001
 	Images     ImageStore   //

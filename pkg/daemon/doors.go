@@ -24,8 +24,8 @@ type doors struct {
 	forge  *forge.Server
 	git    *git.Server
 	denied *identity.Attempts // failed ones to sign in: at the API, and with git
-	ssh    *git.SSH // nil: off
-	addr   string   // of ssh
+	ssh    *git.SSH           // nil: off
+	addr   string             // of ssh
 	store  *store.Store
 	log    zerolog.Logger
 }

@@ -163,7 +163,7 @@ func (p *parts) edgeConfig() edge.Config {
 
 func (p *parts) controlConfig() control.Config {
 	return control.Config{
-		Store: p.store, KeyFile: control.KeyFile(p.cfg.DataDir), DataDir: p.cfg.DataDir, BaseDomain: p.cfg.BaseDomain, URL: p.cfg.url(), Version: p.cfg.Version,
+		Store: p.store, KeyFile: control.KeyFile(p.cfg.DataDir), DataDir: p.cfg.DataDir, BaseDomain: p.cfg.BaseDomain, URL: p.cfg.url(), SSHPort: p.cfg.sshPort(), Version: p.cfg.Version,
 		Instance: runtime.InstanceID(p.cfg.DataDir), Images: p.runtime, Runner: p.engines, Logs: p.runtime, Certs: p.proxy, Probes: p.probes(),
 		Functions: p.engines, KV: p.kv, Jobs: p.runtime, Sources: p.builds, Builder: p.builds, Bases: p.runtime, Git: p.pushed,
 	}
@@ -182,6 +182,19 @@ func (c Config) ports() []uint16 {
 		}
 	}
 	return out
+}
+
+// sshPort is where git push over SSH is taken; 0: nowhere.
+func (c Config) sshPort() int {
+	if c.SSHAddr == sshOff {
+		return 0
+	}
+	_, name, err := net.SplitHostPort(c.SSHAddr)
+	if err != nil {
+		return 0 // complete has checked it
+	}
+	port, _ := net.LookupPort("tcp", name) // 0 where there is no such name: then it does not listen either
+	return port
 }
 
 // url is where the API answers from outside.

@@ -19,3 +19,11 @@ func TestAppsMayReachTheProxysPorts(t *testing.T) {
 		}
 	}
 }
+
+func TestSSHPort(t *testing.T) {
+	for addr, want := range map[string]int{":2222": 2222, "[::1]:ssh": 22, "127.0.0.1:2022": 2022, sshOff: 0, ":nonsense": 0} {
+		if got := (Config{SSHAddr: addr}).sshPort(); got != want {
+			t.Errorf("%s gives %d, want %d", addr, got, want)
+		}
+	}
+}

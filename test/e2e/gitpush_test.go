@@ -77,6 +77,13 @@ func TestGitPush(t *testing.T) {
 		t.Errorf("a wrong token: %v\n%s", err, out)
 	}
 
+	_, port, _ := net.SplitHostPort(addr)
+	for name, args := range map[string][]string{port: nil, "2022": {"--ssh-port", "2022"}} { // the box's own, and another in front of it
+		f.run(0, nil, append([]string{"git", "remote", "--ssh", "--name", "ssh" + name}, args...)...)
+		if r, err := f.push(nil, "remote", "get-url", "ssh"+name); err != nil || strings.TrimSpace(r) != "ssh://git@"+net.JoinHostPort(box.Base, name)+"/shop.git" {
+			t.Errorf("the remote is %q (%v)", r, err)
+		}
+	}
 	f.git("reset", "-q", "--hard", "HEAD~1")
 	f.dockerfile("4")
 	f.commit("The fourth")
