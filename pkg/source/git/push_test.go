@@ -294,8 +294,8 @@ func TestAnInterruptedPushIsCanceled(t *testing.T) {
 }
 
 func (w *world) busy() bool {
-	w.server.mu.Lock()
-	defer w.server.mu.Unlock()
+	w.server.busyMu.Lock()
+	defer w.server.busyMu.Unlock()
 	return len(w.server.busy) > 0
 }
 
