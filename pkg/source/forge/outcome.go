@@ -37,12 +37,15 @@ func (s *Server) outcome(ctx context.Context, repo control.OpenRepository, shipp
 	state, parts := model.DeliveryDone, make([]string, 0, len(shipped))
 	var waiting []model.HeldDeploy
 	for _, one := range shipped {
-		text, good := held, true
+		text := held
 		if one.deploy.Approval != "" {
 			waiting = append(waiting, model.HeldDeploy{Env: one.env, Approval: one.deploy.Approval, Record: one.record})
 			s.tellHeld(ctx, repo, one)
-		} else if text, good = s.end(ctx, repo, one); !good {
-			state = model.DeliveryFailed
+		} else {
+			var good bool
+			if text, good = s.end(ctx, repo, one); !good {
+				state = model.DeliveryFailed
+			}
 		}
 		parts = append(parts, one.env+": "+text)
 	}
