@@ -27,7 +27,8 @@ const (
 	PythonVersion = "3.11"
 	npmVersion    = "10.8.2"
 	yarnVersion   = "1.22.22"
-	pnpmVersion   = "9.15.9"
+	PnpmVersion   = "9.15.9"
+	YarnVersion   = "4.9.4" // of those that package.json names; the base has a yarn 1, as the official image does
 )
 
 // GoVersion is that of this machine's toolchain, in two parts: "1.26".
@@ -42,7 +43,8 @@ func CacheDir() (string, error) {
 	return filepath.Join(dir, "pandabox", "bases"), err
 }
 
-// Bases makes the images of the languages named: "debian", "golang", "node", "python". They are kept below cache.
+// Bases makes the images of the languages named: "debian", "golang", "node", "python", "ruby", "php", "composer", "rust",
+// or "hugo", which is a "debian" with hugo for apt to install. They are kept below cache.
 func Bases(ctx context.Context, cache string, languages ...string) ([]Base, error) {
 	var out []Base
 	for _, l := range languages {
@@ -60,6 +62,16 @@ func Bases(ctx context.Context, cache string, languages ...string) ([]Base, erro
 			names = []string{"node:" + NodeVersion + "-bookworm-slim"}
 		case "python":
 			d, names = python(), []string{"python:" + PythonVersion + "-bookworm", "python:" + PythonVersion + "-slim-bookworm"}
+		case "ruby":
+			d, names = ruby(), []string{"ruby:" + RubyVersion + "-bookworm", "ruby:" + RubyVersion + "-slim-bookworm"}
+		case "php":
+			d, names = php(), []string{"php:" + PHPVersion + "-apache"}
+		case "composer":
+			d, names = composer(), []string{"composer:2"}
+		case "rust":
+			d, names = rust(), []string{"rust:" + RustVersion + "-bookworm"}
+		case "hugo":
+			d, names = hugoSlim(), []string{"debian:bookworm-slim"}
 		default:
 			err = fmt.Errorf("nobody knows how to make the base %q", l)
 		}
@@ -157,7 +169,7 @@ func node(ctx context.Context, cache string) (Debian, error) {
 		return d, err
 	}
 	d.Salt = filepath.Base(packages)
-	d.Env = append(d.Env, "NODE_VERSION="+NodeVersion, "npm_config_cache=/opt/npm", "npm_config_offline=true")
+	d.Env = append(d.Env, "NODE_VERSION="+NodeVersion, "npm_config_cache=/opt/npm", "npm_config_offline=true", "npm_config_prefix=/usr/local")
 	d.Trees = map[string]string{"/opt/npm": packages}
 	for _, m := range []struct {
 		name, version string
@@ -179,9 +191,13 @@ func node(ctx context.Context, cache string) (Debian, error) {
 	return d, nil
 }
 
-// NpmPackages are those that builds on the base node can fetch. None needs another.
+// NpmPackages are those that builds on the base node can fetch, with all they need.
 func NpmPackages() []string {
-	return []string{"picocolors@1.1.1", "pnpm@" + pnpmVersion, "typescript@5.9.3"}
+	return []string{
+		"picocolors@1.1.1", "pnpm@" + PnpmVersion, "@yarnpkg/cli-dist@" + YarnVersion, "typescript@5.9.3",
+		"vite@5.4.21", "esbuild@0.21.5", "@esbuild/linux-x64@0.21.5", "rollup@4.68.7", "@rollup/rollup-linux-x64-gnu@4.68.7",
+		"@types/estree@1.0.10", "nanoid@3.3.20", "postcss@8.5.33", "source-map-js@1.2.4",
+	}
 }
 
 // NpmLock is the package-lock.json of a package shop 1.0.0 that depends on picocolors 1.1.1, and TypeScriptLock of one

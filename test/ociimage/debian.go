@@ -32,6 +32,11 @@ type Debian struct {
 	Env      []string
 	Command  []string
 	Salt     string // says what Trees hold: another Salt makes another image
+
+	Offers     []string `json:",omitempty"` // packages that apt in the image can install, with all they depend on
+	Writable   []string `json:",omitempty"` // folders, without a leading slash, that everybody may write to
+	StopSignal string   `json:",omitempty"`
+	WorkDir    string   `json:",omitempty"`
 }
 
 // Archive returns an archive of the image, an OCI layout in a tar. It is made once for a Debian of the same content and
@@ -64,7 +69,7 @@ func (d Debian) Archive(ctx context.Context, cache string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	img, err := compose(l, Spec{Env: d.Env, Command: d.Command})
+	img, err := compose(l, Spec{Env: d.Env, Command: d.Command, StopSignal: d.StopSignal, WorkDir: d.WorkDir})
 	if err != nil {
 		return "", err
 	}
@@ -92,11 +97,18 @@ func (d Debian) layer(ctx context.Context, tmp, packages string) (v1.Layer, erro
 	if err != nil {
 		return nil, err
 	}
-	return r.close(d.fill(ctx, r, debs))
+	err = d.fill(ctx, r, debs)
+	if err == nil && len(d.Offers) > 0 {
+		var all []string
+		if all, err = download(ctx, tmp, packages, slices.Concat(d.Packages, d.Offers)); err == nil {
+			err = offer(ctx, r, debs, all)
+		}
+	}
+	return r.close(err)
 }
 
 func (d Debian) fill(ctx context.Context, r *rootfs, debs []string) error {
-	for _, dir := range []string{"tmp", "var/tmp"} {
+	for _, dir := range append([]string{"tmp", "var/tmp"}, d.Writable...) {
 		if err := r.put(tar.Header{Typeflag: tar.TypeDir, Name: dir, Mode: 0o1777}, nil); err != nil {
 			return err
 		}

@@ -31,7 +31,9 @@ type Spec struct {
 	Env        []string // "NAME=value"
 	Port       int      // exposed TCP port; 0: none
 	User       string   // "" is root
-	Arch       string   // "" is this machine's
+	StopSignal string   // "" is SIGTERM
+	WorkDir    string
+	Arch       string // "" is this machine's
 }
 
 // File is one file of an image. The zero Mode means 0644.
@@ -124,7 +126,7 @@ func compose(l v1.Layer, s Spec) (v1.Image, error) {
 	if cfg.Architecture == "" {
 		cfg.Architecture = runtime.GOARCH
 	}
-	cfg.Config = v1.Config{Entrypoint: s.Entrypoint, Cmd: s.Command, Env: s.Env, User: s.User}
+	cfg.Config = v1.Config{Entrypoint: s.Entrypoint, Cmd: s.Command, Env: s.Env, User: s.User, StopSignal: s.StopSignal, WorkingDir: s.WorkDir}
 	if s.Port != 0 {
 		cfg.Config.ExposedPorts = map[string]struct{}{fmt.Sprintf("%d/tcp", s.Port): {}}
 	}

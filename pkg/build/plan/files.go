@@ -27,19 +27,29 @@ func index(dir string) string {
 	return dir + "/index.html"
 }
 
-func hugoPlan(p *project) (*Plan, error) {
+// hugoConfig returns the file that makes a folder a site of Hugo, "" where there is none.
+func (p *project) hugoConfig() string {
 	config := p.first("hugo.toml", "hugo.yaml", "hugo.json")
 	if config == "" && p.hasDir("content") {
 		config = p.first("config.toml", "config.yaml")
 	}
+	return config
+}
+
+func hugoPlan(p *project) (*Plan, error) {
+	config := p.hugoConfig()
 	if config == "" {
 		return nil, nil
+	}
+	packages := []string{"hugo", "ca-certificates"}
+	if p.has("go.mod") {
+		packages = append(packages, "git", "golang-go") // Hugo fetches modules by them
 	}
 	return &Plan{
 		Output: "/site/public", Reasons: []string{config + " is there"},
 		Dockerfile: dockerfile(
 			"FROM debian:bookworm-slim AS build",
-			"RUN apt-get update && apt-get install -y --no-install-recommends hugo ca-certificates && rm -rf /var/lib/apt/lists/*",
+			apt(packages...),
 			"WORKDIR /site",
 			"COPY . .",
 			"RUN hugo --minify --destination /site/public",

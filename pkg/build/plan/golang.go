@@ -33,6 +33,9 @@ func goPlan(p *project) (*Plan, error) {
 	}
 	v, why := version(2, defaultGo, [2]string{"go.mod", said})
 	pkg, whyMain, err := p.mainPackage()
+	if err != nil && p.hugoConfig() != "" {
+		return nil, nil // go.mod names the modules of a site
+	}
 	if err != nil {
 		return nil, err
 	}

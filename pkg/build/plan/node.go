@@ -11,6 +11,10 @@ import (
 // defaultNode is the long-term release of projects that name none.
 const defaultNode = "24"
 
+// nodeInit runs Node.js below a process that only passes signals on. As the first process, Node.js without a handler of its
+// own for SIGTERM would not end: it catches the signal, and then sends it to itself, which the kernel ignores there.
+const nodeInit = "timeout --foreground 0 "
+
 // packageJSON is the part of package.json that matters to a build.
 type packageJSON struct {
 	Main            string            `json:"main"`
@@ -20,6 +24,8 @@ type packageJSON struct {
 	Workspaces      any               `json:"workspaces"`
 	Dependencies    map[string]string `json:"dependencies"`
 	DevDependencies map[string]string `json:"devDependencies"`
+
+	OptionalDependencies map[string]string `json:"optionalDependencies"`
 }
 
 func (j *packageJSON) uses(name string) bool {
@@ -38,17 +44,6 @@ func (j *packageJSON) hooks() bool {
 	return false
 }
 
-// packageManager is how a project's packages are fetched, and its scripts run.
-type packageManager struct {
-	name, lock string
-	setup      string // before anything else; "" nothing
-	install    string
-	production string // install without what only building needs; "" where there is no such command
-	cache      string
-	run        string
-	prune      string
-}
-
 func nodePlan(p *project) (*Plan, error) {
 	if !p.has("package.json") {
 		return nil, nil
@@ -61,9 +56,15 @@ func nodePlan(p *project) (*Plan, error) {
 		[2]string{"package.json engines.node", j.Engines["node"]})
 	m, whyManager := p.packageManager(&j)
 	reasons := []string{why, whyManager}
-	settings := "" // says where packages come from
-	if p.has(".npmrc") {
-		settings = ".npmrc "
+	from := "FROM node:" + v + "-bookworm-slim"
+	whole := p.installsWhole(&j)
+	// installs are the steps from nothing to the source with its packages.
+	installs := func(install string) []string {
+		files := "COPY package.json " + p.nodeSettings() + glob(m.lock) + "./"
+		if whole {
+			files = "COPY . ."
+		}
+		return []string{when(m.setup != "", m.setup), files, "RUN --mount=type=cache,target=" + m.cache + " " + install}
 	}
 	_, builds := j.Scripts["build"]
 	out, whyOut := p.siteOutput(&j)
@@ -73,26 +74,13 @@ func nodePlan(p *project) (*Plan, error) {
 			return nil, err
 		}
 		// One stage: what changes from one build to the next is the last COPY.
-		return &Plan{Version: v, Reasons: append(reasons, whyStart), Dockerfile: dockerfile(
-			"FROM node:"+v+"-bookworm-slim",
-			"WORKDIR /app",
-			"ENV NODE_ENV=production",
-			when(m.setup != "", m.setup),
-			"COPY package.json "+settings+glob(m.lock)+"./",
-			"RUN --mount=type=cache,target="+m.cache+" "+m.production,
-			"COPY . .",
-			"USER node",
-			shell(start),
-		)}, nil
+		return &Plan{Version: v, Reasons: append(reasons, whyStart), Dockerfile: dockerfile(slices.Concat(
+			[]string{from, "WORKDIR /app", "ENV NODE_ENV=production"},
+			installs(m.production),
+			[]string{when(!whole, "COPY . ."), "USER node", shell(start, nodeInit)},
+		)...)}, nil
 	}
-	lines := []string{
-		"FROM node:" + v + "-bookworm-slim AS build",
-		"WORKDIR /app",
-		when(m.setup != "", m.setup),
-		"COPY package.json " + settings + glob(m.lock) + "./",
-		"RUN --mount=type=cache,target=" + m.cache + " " + m.install,
-		"COPY . .",
-	}
+	lines := slices.Concat([]string{from + " AS build", "WORKDIR /app"}, installs(m.install), []string{when(!whole, "COPY . .")})
 	if builds {
 		lines = append(lines, "ENV NODE_ENV=production", "RUN "+m.run+" build")
 		reasons = append(reasons, "package.json has the script build")
@@ -107,23 +95,19 @@ func nodePlan(p *project) (*Plan, error) {
 	reasons = append(reasons, whyStart)
 	if p.apart(&j, m) {
 		return &Plan{Version: v, Reasons: reasons, Dockerfile: dockerfile(slices.Concat([]string{
-			"FROM node:" + v + "-bookworm-slim AS dependencies",
+			from + " AS dependencies",
 			"WORKDIR /app",
 			"ENV NODE_ENV=production",
-			when(m.setup != "", m.setup),
-			"COPY package.json " + settings + glob(m.lock) + "./",
-			"RUN --mount=type=cache,target=" + m.cache + " " + m.production,
+		}, installs(m.production), []string{""}, lines, []string{
 			"",
-		}, lines, []string{
-			"",
-			"FROM node:" + v + "-bookworm-slim",
+			from,
 			"WORKDIR /app",
 			"ENV NODE_ENV=production",
 			when(m.setup != "" && strings.HasPrefix(start, m.name), m.setup),
 			"COPY --from=dependencies /app ./",
 			"COPY --from=build --exclude=node_modules /app ./",
 			"USER node",
-			shell(start),
+			shell(start, nodeInit),
 		})...)}, nil
 	}
 	return &Plan{
@@ -131,13 +115,13 @@ func nodePlan(p *project) (*Plan, error) {
 		Dockerfile: dockerfile(append(lines,
 			when(m.prune != "", "RUN "+m.prune),
 			"",
-			"FROM node:"+v+"-bookworm-slim",
+			from,
 			"WORKDIR /app",
 			"ENV NODE_ENV=production",
 			when(m.setup != "" && strings.HasPrefix(start, m.name), m.setup),
 			"COPY --from=build /app /app",
 			"USER node",
-			shell(start),
+			shell(start, nodeInit),
 		)...),
 	}, nil
 }
@@ -145,7 +129,7 @@ func nodePlan(p *project) (*Plan, error) {
 // apart tells whether what the app needs to run can be installed beside its build, so that a change of its code leaves it
 // alone: not where the build writes into node_modules, where there are several of them, or where installs must not meet.
 func (p *project) apart(j *packageJSON, m packageManager) bool {
-	if m.production == "" || m.name == "yarn" || j.hooks() || j.Workspaces != nil || p.has("pnpm-workspace.yaml") {
+	if m.production == "" || m.name == "yarn" || j.hooks() || p.installsWhole(j) {
 		return false
 	}
 	for _, name := range []string{"prisma", "@prisma/client", "zenstack"} {
@@ -154,47 +138,6 @@ func (p *project) apart(j *packageJSON, m packageManager) bool {
 		}
 	}
 	return true
-}
-
-// glob names a file of COPY that may be missing, and a space; "" for none.
-func glob(name string) string {
-	if name == "" {
-		return ""
-	}
-	return name[:len(name)-1] + "[" + name[len(name)-1:] + "] "
-}
-
-// packageManager chooses by lock file.
-func (p *project) packageManager(j *packageJSON) (packageManager, string) {
-	corepack := func(name string) string {
-		pin := name
-		if strings.HasPrefix(j.PackageManager, name+"@") {
-			pin = strings.SplitN(j.PackageManager, "+", 2)[0]
-		}
-		return "RUN npm install -g " + pin
-	}
-	switch {
-	case p.has("pnpm-lock.yaml"):
-		return packageManager{
-			name: "pnpm", lock: "pnpm-lock.yaml", setup: corepack("pnpm"), install: "pnpm install --frozen-lockfile --store-dir /pnpm/store",
-			production: "pnpm install --frozen-lockfile --prod --store-dir /pnpm/store",
-			cache:      "/pnpm/store", run: "pnpm run", prune: "pnpm prune --prod --ignore-scripts",
-		}, "pnpm-lock.yaml is there: pnpm"
-	case p.has("yarn.lock") && strings.HasPrefix(cut(j.PackageManager, 1), "1"), p.has("yarn.lock") && !strings.HasPrefix(j.PackageManager, "yarn@"):
-		return packageManager{
-			name: "yarn", lock: "yarn.lock", setup: "", install: "yarn install --frozen-lockfile --cache-folder /yarn",
-			production: "yarn install --frozen-lockfile --production --cache-folder /yarn", cache: "/yarn", run: "yarn run",
-			prune: "yarn install --frozen-lockfile --production --ignore-scripts --prefer-offline --cache-folder /tmp/yarn",
-		}, "yarn.lock is there: yarn"
-	case p.has("yarn.lock"):
-		return packageManager{
-			name: "yarn", lock: "yarn.lock", setup: "RUN corepack enable", install: "yarn install --immutable", cache: "/root/.yarn/berry/cache", run: "yarn run",
-		}, "packageManager in package.json says " + j.PackageManager
-	case p.has("package-lock.json"), p.has("npm-shrinkwrap.json"):
-		lock := p.first("package-lock.json", "npm-shrinkwrap.json")
-		return packageManager{name: "npm", lock: lock, install: "npm ci", production: "npm ci --omit=dev", cache: "/root/.npm", run: "npm run", prune: "npm prune --omit=dev --ignore-scripts"}, lock + " is there: npm"
-	}
-	return packageManager{name: "npm", install: "npm install", production: "npm install --omit=dev", cache: "/root/.npm", run: "npm run", prune: "npm prune --omit=dev --ignore-scripts"}, "no lock file is there: npm, newest versions"
 }
 
 // siteOutput returns the folder a static site generator writes to, "" where the project is a server.

@@ -3,6 +3,8 @@
 package plan
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -252,7 +254,30 @@ func when(yes bool, line string) string {
 	return skip
 }
 
-// shell writes a command line as CMD; exec makes the program receive signals itself.
-func shell(command string) string {
-	return fmt.Sprintf("CMD [\"/bin/sh\", \"-c\", %q]", "exec "+command)
+// apt installs packages of Debian.
+func apt(packages ...string) string {
+	return "RUN apt-get update && apt-get install -y --no-install-recommends " + strings.Join(packages, " ") + " && rm -rf /var/lib/apt/lists/*"
+}
+
+// command writes a program and its arguments as RUN and CMD take them: no shell looks at them.
+func command(args []string) string {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(args) // strings
+	return strings.TrimSpace(out.String())
+}
+
+// shell writes a command line as CMD. The shell makes way for the program where there is but one, so that it receives
+// signals itself; init, if not "", is what runs the program then.
+func shell(line, init string) string {
+	words := strings.Fields(line)
+	switch {
+	case len(words) == 0 || strings.ContainsAny(line, "&|;()\n") || words[0] == "exec" || words[0] == "cd":
+	case strings.Contains(words[0], "="):
+		line = "exec " + init + "env " + line
+	default:
+		line = "exec " + init + line
+	}
+	return "CMD " + command([]string{"/bin/sh", "-c", line})
 }

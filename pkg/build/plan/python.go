@@ -15,6 +15,7 @@ const defaultPython = "3.13"
 
 // pyproject is the part of pyproject.toml that matters to a build.
 type pyproject struct {
+	Build   map[string]any `toml:"build-system"`
 	Project struct {
 		RequiresPython string            `toml:"requires-python"`
 		Dependencies   []string          `toml:"dependencies"`
@@ -39,6 +40,7 @@ func pythonPlan(p *project) (*Plan, error) {
 	case p.has("uv.lock"):
 		reasons = append(reasons, "uv.lock is there: uv")
 		install = []string{
+			"ENV UV_PYTHON=/usr/local/bin/python UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy",
 			"RUN --mount=type=cache,target=/root/.cache/pip pip install uv",
 			"COPY pyproject.toml uv.lock ./",
 			"RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-dev --no-install-project",
@@ -52,6 +54,15 @@ func pythonPlan(p *project) (*Plan, error) {
 			"COPY requirements.txt ./",
 			"RUN --mount=type=cache,target=/root/.cache/pip .venv/bin/pip install -r requirements.txt",
 			"COPY . .",
+		}
+		if beside.MatchString(p.text("requirements.txt")) {
+			install = []string{install[0], install[3], install[2]}
+		}
+	case p.has("pyproject.toml") && py.Build == nil: // no package: only what it needs is installed
+		reasons = append(reasons, "pyproject.toml is there, without build-system: pip installs its dependencies")
+		install = []string{"RUN python -m venv .venv", skip, "COPY . ."}
+		if len(py.Project.Dependencies) > 0 {
+			install[1] = "RUN --mount=type=cache,target=/root/.cache/pip " + command(append([]string{".venv/bin/pip", "install"}, py.Project.Dependencies...))
 		}
 	case p.has("pyproject.toml"):
 		reasons = append(reasons, "pyproject.toml is there: pip")
@@ -77,10 +88,13 @@ func pythonPlan(p *project) (*Plan, error) {
 			"ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1",
 			"COPY --from=build /app /app",
 			"USER 1000:1000",
-			shell(start),
+			shell(start, ""),
 		)...),
 	}, nil
 }
+
+// beside finds lines of requirements.txt that name files or folders of the source.
+var beside = regexp.MustCompile(`(?m)^\s*(-r|-c|-e|--requirement|--constraint|--editable|\.|file:|\S+\s*@\s*file:)`)
 
 var requirement = regexp.MustCompile(`(?m)^\s*([A-Za-z0-9._-]+)`)
 

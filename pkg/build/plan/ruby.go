@@ -2,6 +2,7 @@ package plan
 
 import (
 	"regexp"
+	"slices"
 
 	"github.com/pandabox/pandabox/pkg/model"
 )
@@ -11,6 +12,7 @@ const defaultRuby = "3.4"
 
 var (
 	gemfileRuby = regexp.MustCompile(`(?m)^\s*ruby\s+["'](.*?)["']`)
+	gemsBeside  = regexp.MustCompile(`(?m)^\s*gemspec\b|\bpath:|:path\s*=>|\beval_gemfile\b|\bfile:`)
 	gem         = regexp.MustCompile(`(?m)^\s*gem\s+["']([^"']+)["']`)
 )
 
@@ -46,24 +48,38 @@ func rubyPlan(p *project) (*Plan, error) {
 	default:
 		return nil, model.Invalid("nobody knows how to start this Ruby project").WithWhy("there is no rails, config.ru or app.rb").WithHint("add a Procfile: web: bundle exec …")
 	}
+	// Without a lock file Bundler refuses a deployment.
+	settings := "BUNDLE_WITHOUT=development:test BUNDLE_PATH=/app/vendor/bundle"
+	if p.has("Gemfile.lock") {
+		settings = "BUNDLE_DEPLOYMENT=1 " + settings
+	}
+	whole := gemsBeside.MatchString(text) || p.hasDir("vendor/cache")
+	var libraries []string // of Debian, for gems that are made of C
+	for _, l := range [][2]string{{"pg", "libpq5"}, {"mysql2", "libmariadb3"}, {"ruby-vips", "libvips42"}, {"image_processing", "libvips42"}} {
+		if gems[l[0]] && !slices.Contains(libraries, l[1]) {
+			libraries = append(libraries, l[1])
+		}
+	}
 	assets := gems["rails"] && (gems["sprockets-rails"] || gems["propshaft"])
 	return &Plan{
 		Version: v, Reasons: []string{why, whyStart},
 		Dockerfile: dockerfile(
 			"FROM ruby:"+v+"-bookworm AS build",
 			"WORKDIR /app",
-			"ENV RAILS_ENV=production BUNDLE_DEPLOYMENT=1 BUNDLE_WITHOUT=development:test BUNDLE_PATH=/app/vendor/bundle",
-			"COPY Gemfile Gemfile.loc[k] ./",
+			"ENV RAILS_ENV=production "+settings,
+			when(!whole, "COPY Gemfile Gemfile.loc[k] ./"),
+			when(whole, "COPY . ."),
 			"RUN bundle install",
-			"COPY . .",
+			when(!whole, "COPY . ."),
 			when(assets, "RUN SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile"),
 			"",
 			"FROM ruby:"+v+"-slim-bookworm",
+			when(len(libraries) > 0, apt(libraries...)),
 			"WORKDIR /app",
-			"ENV RAILS_ENV=production RACK_ENV=production BUNDLE_DEPLOYMENT=1 BUNDLE_WITHOUT=development:test BUNDLE_PATH=/app/vendor/bundle RAILS_LOG_TO_STDOUT=1",
+			"ENV RAILS_ENV=production RACK_ENV=production "+settings+" RAILS_LOG_TO_STDOUT=1",
 			"COPY --from=build --chown=1000:1000 /app /app",
 			"USER 1000:1000",
-			shell(start),
+			shell(start, ""),
 		),
 	}, nil
 }

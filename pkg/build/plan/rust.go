@@ -66,10 +66,13 @@ func rustPlan(p *project) (*Plan, error) {
 			"FROM rust:"+v+"-bookworm AS build",
 			"WORKDIR /src",
 			"COPY . .",
+			// Cargo goes by times, and what another build left in the cache may be younger than this source.
 			"RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \\",
-			"    cargo build --release"+locked+" --bin "+name+" && install -D target/release/"+name+" /out/app",
+			"    find . -path ./target -prune -o -type f -exec touch {} + \\",
+			"    && cargo build --release"+locked+" --bin "+name+" && install -D target/release/"+name+" /out/app",
 			"",
 			"FROM debian:bookworm-slim",
+			when(p.linksOpenSSL(), apt("libssl3")),
 			"COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/",
 			"WORKDIR /app",
 			"COPY . .",
@@ -78,6 +81,12 @@ func rustPlan(p *project) (*Plan, error) {
 			`CMD ["app"]`,
 		),
 	}, nil
+}
+
+// linksOpenSSL tells whether the program needs the library of Debian: not where it is built along.
+func (p *project) linksOpenSSL() bool {
+	lock := p.text("Cargo.lock")
+	return strings.Contains(lock, "name = \"openssl-sys\"") && !strings.Contains(lock, "name = \"openssl-src\"")
 }
 
 // channel returns what rust-toolchain.toml or rust-toolchain say of the compiler; "stable" is no version.
