@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pandabox/pandabox/pkg/model"
 	"github.com/pandabox/pandabox/test/ociimage"
 )
 
@@ -216,9 +217,6 @@ func (w *world) serves(app string, files map[string]string) {
 	f := w.website(app, files)
 	began := time.Now()
 	f.run(0, nil, "deploy", "-a", app)
-	if code, _, err := w.get(app, "/"); err != nil || code != 200 {
-		w.Logf("%s", w.box.Run(w.Context(), "logs", "-a", app).Out)
-	}
 	w.answers(app, "/", "hello from "+app+" 1")
 	first := time.Since(began)
 	for name, text := range files {
@@ -229,6 +227,11 @@ func (w *world) serves(app string, files map[string]string) {
 	began = time.Now()
 	f.run(0, nil, "deploy", "-a", app)
 	took := time.Since(began)
+	if w.status(app).Kind != model.KindStatic {
+		if id := strings.TrimSpace(f.run(0, nil, "exec", "-a", app, "--", "id", "-u").Out); id == "0" || id == "" {
+			w.Errorf("%s runs as user %q", app, id)
+		}
+	}
 	w.Logf("%s: %v, again %v", app, first, took)
 	if took > stopsSoon {
 		w.Errorf("%s: nothing changed, and a deploy took %v", app, took)
