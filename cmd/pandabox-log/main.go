@@ -33,6 +33,11 @@ func main() {
 	}
 	// Better the app than its log writer, whose end ends the app as well. Lowering it takes a privilege.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("-999"), 0)
+	// An app may open its output by name (/dev/stdout), as the logs of many images are linked to it. The pipe is root's, and
+	// root of a container is somebody else; nobody but the container's processes has a way to it.
+	for _, fd := range []int{fdStdout, fdStderr} {
+		_ = syscall.Fchmod(fd, 0o666)
+	}
 	w := segment.Open(dir, name, maxBytes)
 	if _, err := syscall.Write(fdReady, []byte{0}); err == nil {
 		_ = syscall.Close(fdReady)

@@ -72,3 +72,35 @@ func TestLogsOutliveContainerdAndDaemon(t *testing.T) {
 	}
 	t.Logf("%d lines", n)
 }
+
+// Many images have their logs linked to /dev/stdout and /dev/stderr: whoever runs there may open them by name.
+func TestOutputIsOpenedByName(t *testing.T) {
+	r := boxtest.Start(t, boxtest.Config(t))
+	for i, user := range []string{"", "65532:65532"} {
+		img := boxtest.Import(t, r, runtimetest.Image(t, runtimetest.ImageSpec{User: user}))
+		c, err := r.Start(t.Context(), boxtest.Spec(img, i+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		boxtest.Eventually(t, "the app answers", func() bool { return get(t, c, "/up") != "" })
+		want := map[string]bool{}
+		for _, path := range []string{"/dev/stdout", "/dev/stderr", "/proc/1/fd/1"} {
+			if said := get(t, c, "/write?path="+path+"&text="+path+"%0A"); said != "" {
+				t.Errorf("user %q opens %s: %s", user, path, said)
+			}
+			want[path] = true
+		}
+		if err := r.Remove(t.Context(), c.Name, 30*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		err = r.Logs(t.Context(), model.LogQuery{WorkloadID: c.Replica.WorkloadID, Tail: -1}, func(l model.LogLine) error {
+			if l.Container == c.Name {
+				delete(want, l.Text)
+			}
+			return nil
+		})
+		if err != nil || len(want) > 0 {
+			t.Errorf("user %q: not in the log are %v (%v)", user, want, err)
+		}
+	}
+}
