@@ -34,6 +34,9 @@ type Request struct {
 	Org  string // builds of different orgs take turns
 	Dir  string // the source
 	Plan *plan.Plan
+	// Caches is whose results of earlier steps are used, and whose cache mounts (RUN --mount=type=cache): what one build
+	// leaves there the next one takes for its own. Letters, digits and "-", at most 63.
+	Caches string
 	// Open, where it is set, gives Dir and Plan once it is this build's turn, so that builds that wait take no room on the
 	// disk; close is called when the build is over. Output is only used where the plan is that of a static site.
 	Open    func(ctx context.Context) (dir string, p *plan.Plan, close func(), err error)
@@ -174,6 +177,10 @@ func (b *Builder) solve(ctx context.Context, c *client.Client, r Request, log *b
 	for k, v := range r.Args {
 		opt.FrontendAttrs["build-arg:"+k] = v
 	}
+	// Last: no argument of the build's says otherwise. A step's key has the host's name in it, and neither the secrets that
+	// it sees nor, always, the name of its cache mount.
+	opt.FrontendAttrs["build-arg:BUILDKIT_CACHE_MOUNT_NS"] = r.Caches
+	opt.FrontendAttrs["build-arg:BUILDKIT_SANDBOX_HOSTNAME"] = r.Caches
 	if r.Target != "" && r.Output == nil {
 		opt.FrontendAttrs["target"] = r.Target
 	}

@@ -296,6 +296,32 @@ func number(t *testing.T, file string) int64 {
 	return n
 }
 
+// TestCachesAreApart has builds of another look for what one left in a cache mount, and in a layer.
+func TestCachesAreApart(t *testing.T) {
+	s := newSite(t, nil)
+	const mount = "RUN --mount=type=cache,target=/c"
+	for _, one := range []struct{ id, caches, step, says string }{
+		{"c1", "org-a", mount + " echo poison >/c/left; echo saw $(cat /c/left)", "saw poison"},
+		{"c2", "org-a", mount + " echo again; echo saw $(cat /c/left)", "saw poison"},
+		{"c3", "org-b", mount + " echo saw $(cat /c/left)", "saw"},
+		{"c4", "org-b", mount + ",id=../org-a//c echo saw $(cat /c/left)", "saw"},
+		{"l1", "org-a", mount + ",id=mine echo ran >/layer; echo ran", "ran"},
+		{"l2", "org-a", mount + ",id=mine echo ran >/layer; echo ran", "cached"},
+		{"l3", "org-b", mount + ",id=mine echo ran >/layer; echo ran", "ran"},
+	} {
+		log := &lines{}
+		r := request(t, one.id, source(t, map[string]string{"Dockerfile": tools + one.step + "\n"}), log)
+		r.Caches, r.Args = one.caches, map[string]string{"BUILDKIT_CACHE_MOUNT_NS": "org-a", "BUILDKIT_SANDBOX_HOSTNAME": "org-a"}
+		if _, err := s.builder.Build(t.Context(), r); err != nil {
+			t.Fatalf("%v\n%s", err, log.text())
+		}
+		if !regexp.MustCompile(`(?m)^\[stage-0 3/3\]\|` + one.says + `$`).MatchString(log.text()) {
+			t.Errorf("%s does not say %q:\n%s", one.id, one.says, log.text())
+		}
+	}
+	s.clean(t)
+}
+
 // TestDiskRate has steps write more than they may in a second, with and without a network.
 func TestDiskRate(t *testing.T) {
 	const rate, size = 4 << 20, 12 // bytes a second, MiB

@@ -54,12 +54,21 @@ func (b *Builds) begin(tx *store.Tx, releaseID string) (one model.Build, req Bui
 	if err != nil {
 		return one, req, err
 	}
-	req = BuildRequest{ID: one.ID, Org: one.OrgID, App: d.App.Name, Kind: d.App.Kind, Spec: *r.Build, Static: r.Static}
+	req = BuildRequest{ID: one.ID, Org: one.OrgID, Caches: caches(one.OrgID, d.Env), App: d.App.Name, Kind: d.App.Kind, Spec: *r.Build, Static: r.Static}
 	if req.Secrets, req.Mask, err = b.c.buildSecrets(tx, r); err != nil {
 		return one, req, err
 	}
 	one.State, one.BeganAt = model.BuildRunning, b.c.now()
 	return one, req, tx.PutBuild(one)
+}
+
+// caches returns whose package caches the builds of an environment use: an org's, and apart from them those of its
+// previews, whose code nobody may have read yet.
+func caches(orgID string, e model.Environment) string {
+	if e.Preview != nil {
+		return "previews-" + orgID
+	}
+	return orgID
 }
 
 // buildSecrets opens the variables that a build is given, and the secret ones that its log must not show.

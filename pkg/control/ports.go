@@ -123,6 +123,7 @@ type BaseImages interface {
 type BuildRequest struct {
 	ID       string
 	Org      string // its id: orgs take turns
+	Caches   string // whose package caches the steps see, and leave something in
 	App      string
 	Kind     model.AppKind
 	Spec     model.BuildSpec

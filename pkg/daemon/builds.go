@@ -160,7 +160,7 @@ func (b *builds) plain(ctx context.Context, r control.BuildRequest, say func(mod
 func (b *builds) run(ctx context.Context, r control.BuildRequest, say func(model.BuildLine)) (control.BuildResult, error) {
 	step, isSite := "", false
 	q := build.Request{
-		ID: r.ID, Org: r.Org, Target: r.Spec.Target, Args: r.Spec.Args, Secrets: r.Secrets, Mask: r.Mask, NoCache: r.Spec.NoCache,
+		ID: r.ID, Org: r.Org, Caches: r.Caches, Target: r.Spec.Target, Args: r.Spec.Args, Secrets: r.Secrets, Mask: r.Mask, NoCache: r.Spec.NoCache,
 		Open: func(ctx context.Context) (string, *plan.Plan, func(), error) {
 			dir, p, remove, err := b.open(ctx, r.Spec, r.App, r.Kind)
 			isSite = err == nil && p.Static()
