@@ -340,11 +340,8 @@ func TestCancelKills(t *testing.T) {
 		t.Fatalf("canceled: %v\n%s", err, log.text())
 	}
 	t.Log("canceled after", time.Since(began))
-	procs, _ := filepath.Glob("/sys/fs/cgroup/pids" + s.group() + "/*/cgroup.procs")
-	for _, p := range procs {
-		if b, _ := os.ReadFile(p); len(b) > 0 {
-			t.Errorf("%s: %s", p, b)
-		}
+	if left := s.processes(t); len(left) != 0 {
+		t.Errorf("processes left: %v", left)
 	}
 	log = &lines{}
 	if _, err := s.builder.Build(t.Context(), request(t, "c2", source(t, map[string]string{"Dockerfile": "FROM base\nCMD [\"x\"]\n"}), log)); err != nil {

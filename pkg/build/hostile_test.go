@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/cgroups/v3"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"golang.org/x/sys/unix"
 
@@ -80,7 +81,7 @@ func (s *site) clean(t *testing.T) {
 func (s *site) processes(t *testing.T) []int {
 	t.Helper()
 	var out []int
-	_ = filepath.WalkDir("/sys/fs/cgroup/pids"+s.group(), func(name string, d fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(s.group("pids"), func(name string, d fs.DirEntry, err error) error {
 		if err == nil && d.Name() == "cgroup.procs" {
 			b, _ := os.ReadFile(name)
 			for _, f := range strings.Fields(string(b)) {
@@ -93,9 +94,15 @@ func (s *site) processes(t *testing.T) []int {
 	return out
 }
 
-// group is the builds' control group, below the root of each hierarchy.
-func (s *site) group() string {
-	return "/pandabox-" + runtime.InstanceID(filepath.Join(s.dir, "data")) + "-builds"
+// unified tells whether the machine has cgroup v2.
+func unified() bool { return cgroups.Mode() == cgroups.Unified }
+
+// group is the folder of the builds' control group, with v1 of the hierarchy named.
+func (s *site) group(hierarchy string) string {
+	if unified() {
+		hierarchy = ""
+	}
+	return filepath.Join("/sys/fs/cgroup", hierarchy, "pandabox-"+runtime.InstanceID(filepath.Join(s.dir, "data"))+"-builds")
 }
 
 // TestConfinement tries from inside a build what a build must not be able to do.
@@ -115,7 +122,7 @@ RUN mkdir /m; mount -t tmpfs none /m && echo MOUNTED; mount -t proc none /m && e
 RUN mknod /sda b 254 0 && head -c 1 /sda && echo DEVICE; mknod /kmem c 1 2 && head -c 1 /kmem && echo DEVICE; true
 RUN kill -9 %d && echo KILLED; ls -d /proc/%d && echo SEEN; chroot /proc/1/root /bin/sh -c 'ls /work' && echo ESCAPED; true
 RUN echo x >/proc/sys/kernel/hostname && echo SYSCTL; echo x >/proc/sysrq-trigger && echo SYSCTL; hostname evil && echo SYSCTL; true
-RUN ls /sys/fs/cgroup/*/ >/dev/null 2>&1; for f in /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory/cgroup.procs; do echo 1 >$f && echo CGROUP; done; true
+RUN ls /sys/fs/cgroup/*/ >/dev/null 2>&1; for f in /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory/cgroup.procs /sys/fs/cgroup/memory.max /sys/fs/cgroup/cgroup.procs; do echo 1 >$f && echo CGROUP; done; true
 RUN find / -xdev -type s 2>/dev/null | while read f; do echo SOCKET $f; done; true
 RUN gw=$(ip route | sed -n 's/default via \([0-9.]*\).*/\1/p'); echo gateway $gw; for a in 127.0.0.1 $gw; do wget -q -T 2 -O - http://$a:%d/ && echo REACHED $a; done; true
 RUN wget -q -T 2 -O - http://169.254.169.254/ && echo REACHED metadata; true
@@ -247,19 +254,16 @@ RUN n=0; for i in $(seq 200); do sleep 5 & n=$((n+1)); done; echo started $n
 	case err := <-done:
 		t.Fatalf("%v\n%s", err, log.text())
 	}
-	group := s.bounds(t)
-	usage := func() int64 { return number(t, "/sys/fs/cgroup/cpuacct"+group+"/cpuacct.usage") }
+	s.bounds(t)
 	for deadline := time.Now().Add(10 * time.Second); len(s.processes(t)) < 2; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the build is not in its control group")
 		}
 	}
-	if _, err := os.Stat("/sys/fs/cgroup/cpuacct" + group); err == nil {
-		from, at := usage(), time.Now()
-		time.Sleep(1500 * time.Millisecond) // the measure itself
-		if part := float64(usage()-from) / float64(time.Since(at)); part > 0.65 || part < 0.1 {
-			t.Errorf("the build uses %.2f of a core, and may 0.5", part)
-		}
+	from, at := s.cpu(t), time.Now()
+	time.Sleep(1500 * time.Millisecond) // the measure itself
+	if part := float64(s.cpu(t)-from) / float64(time.Since(at)); part > 0.65 || part < 0.1 {
+		t.Errorf("the build uses %.2f of a core, and may 0.5", part)
 	}
 	err := <-done
 	if text := log.text(); err == nil || strings.Contains(text, "started 200") {
@@ -270,30 +274,40 @@ RUN n=0; for i in $(seq 200); do sleep 5 & n=$((n+1)); done; echo started $n
 	s.clean(t)
 }
 
-// bounds insists on the limits of the builds' control group, and returns it.
-func (s *site) bounds(t *testing.T) string {
+// bounds insists on the limits of the builds' control group.
+func (s *site) bounds(t *testing.T) {
 	t.Helper()
-	group := s.group()
-	for file, want := range map[string]int64{"memory" + group + "/memory.limit_in_bytes": 256 << 20, "pids" + group + "/pids.max": 64} {
-		if got := number(t, "/sys/fs/cgroup/"+file); got != want {
-			t.Errorf("%s is %d, want %d", file, got, want)
+	want := map[string]string{
+		"memory/memory.limit_in_bytes": "268435456", "pids/pids.max": "64", "cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000",
+	}
+	if unified() {
+		want = map[string]string{"/memory.max": "268435456", "/pids.max": "64", "/cpu.max": "50000 100000"}
+	}
+	for file, want := range want {
+		hierarchy, name, _ := strings.Cut(file, "/")
+		b, err := os.ReadFile(filepath.Join(s.group(hierarchy), name))
+		if got := strings.TrimSpace(string(b)); got != want {
+			t.Errorf("%s is %q, want %s (%v)", file, got, want, err)
 		}
 	}
-	if quota, period := number(t, "/sys/fs/cgroup/cpu"+group+"/cpu.cfs_quota_us"), number(t, "/sys/fs/cgroup/cpu"+group+"/cpu.cfs_period_us"); quota*2 != period {
-		t.Errorf("the CPU's quota is %d of %d", quota, period)
-	}
-	return group
 }
 
-func number(t *testing.T, file string) int64 {
+// cpu is the time that builds have taken of the cores.
+func (s *site) cpu(t *testing.T) time.Duration {
 	t.Helper()
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Error(err)
-		return 0
+	file, format, unit := "cpuacct.usage", "%d", time.Nanosecond
+	if unified() {
+		file, format, unit = "cpu.stat", "usage_usec %d", time.Microsecond
 	}
-	n, _ := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-	return n
+	b, err := os.ReadFile(filepath.Join(s.group("cpuacct"), file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n time.Duration
+	if _, err := fmt.Sscanf(string(b), format, &n); err != nil {
+		t.Fatalf("%s says %q", file, b)
+	}
+	return n * unit
 }
 
 // TestCachesAreApart has builds of another look for what one left in a cache mount, and in a layer.

@@ -133,7 +133,9 @@ func (w *world) leftovers() {
 	if out, err := exec.Command("nft", "list", "tables").Output(); err != nil || strings.Contains(string(out), "pandabox_"+w.instance) {
 		w.Errorf("rules left: %s %v", out, err)
 	}
-	if left, err := filepath.Glob("/sys/fs/cgroup/*/pandabox-" + w.instance + "*"); err != nil || len(left) != 0 {
-		w.Errorf("cgroups left: %v %v", left, err)
+	for _, root := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/*/"} { // of v2, of v1
+		if left, err := filepath.Glob(root + "pandabox-" + w.instance + "*"); err != nil || len(left) != 0 {
+			w.Errorf("cgroups left: %v %v", left, err)
+		}
 	}
 }
