@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -203,7 +204,17 @@ func engineAt(socket string) engine {
 }
 
 // gone tells whether containerd has ended, or another is in its place. Steps that ran meanwhile are lost.
-func (e engine) gone() bool { return engineAt(e.socket) != e }
+func (e engine) gone() bool {
+	if engineAt(e.socket) != e {
+		return true
+	}
+	c, err := net.DialTimeout("unix", e.socket, lostTime)
+	if err != nil {
+		return errors.Is(err, syscall.ECONNREFUSED) // by a socket that nobody listens at any more
+	}
+	_ = c.Close()
+	return false
+}
 
 func (c Config) socket() string        { return filepath.Join(c.RunDir, "buildkit.sock") }
 func (c Config) networkSocket() string { return filepath.Join(c.RunDir, "buildnet.sock") }
