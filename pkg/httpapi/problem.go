@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -74,9 +77,25 @@ func (a *API) answer(w http.ResponseWriter, f *failure) {
 	for name, value := range f.headers() {
 		w.Header().Set(name, value)
 	}
+	b, _ := json.Marshal(f.Problem) // strings and numbers
 	w.Header().Set("Content-Type", api.ProblemType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(b)+1))
 	w.WriteHeader(f.Status)
-	_ = json.NewEncoder(w).Encode(f.Problem) // the caller is gone
+	_, _ = w.Write(append(b, '\n')) // the caller is gone
+}
+
+// lingerTime bounds how long a caller who was refused may go on sending.
+const lingerTime = 5 * time.Second
+
+// refuseSender is refuse for a caller who may still be sending: a connection that is closed under one who writes may take
+// the answer with it, so what comes is read until the caller, having read the answer, hangs up.
+func (a *API) refuseSender(c caller, err error) {
+	rc := http.NewResponseController(c.w)
+	_ = rc.EnableFullDuplex() // HTTP/2 always reads on
+	a.refuse(c.w, c.r, err)
+	_ = rc.Flush()
+	_ = rc.SetReadDeadline(time.Now().Add(lingerTime)) // not every writer has deadlines
+	_, _ = io.Copy(io.Discard, c.r.Body)
 }
 
 // headers returns the header fields that go with a status.

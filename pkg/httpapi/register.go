@@ -70,7 +70,7 @@ func stream[I any](a *API, g guard, o op, describe func(*huma.Operation), h func
 		return &huma.StreamResponse{Body: func(huma.Context) {
 			c := callerOf(ctx)
 			if err := h(ctx, c, in); err != nil {
-				a.refuse(c.w, c.r, err)
+				a.refuseSender(c, err)
 			}
 		}}, nil
 	})

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -260,6 +262,34 @@ func TestImageIsStreamed(t *testing.T) {
 				t.Errorf("got %v, want the reader's error", err)
 			}
 		})
+	}
+}
+
+// TestARefusedSenderHearsWhy goes on sending for a second after the image is too large, and only then reads.
+func TestARefusedSenderHearsWhy(t *testing.T) {
+	b := newBox(t)
+	conn, err := net.Dial("unix", b.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, "POST /v1/orgs/default/images HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	chunk := "80000\r\n" + strings.Repeat("x", 512<<10) + "\r\n"
+	for sent, began := 0, time.Now(); sent < 20 || time.Since(began) < time.Second; sent++ { // the bound is 8 MB
+		if _, err := io.WriteString(conn, chunk); err != nil {
+			t.Fatalf("after %d chunks: %v", sent, err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if text, err := io.ReadAll(res.Body); res.StatusCode != http.StatusRequestEntityTooLarge || err != nil || !strings.Contains(string(text), "larger than") {
+		t.Errorf("%s, %s, %v", res.Status, text, err)
 	}
 }
 
