@@ -36,13 +36,26 @@ func (r *Runtime) Exec(ctx context.Context, name string, x model.ExecSpec) (int,
 	if err := oci.ApplyOpts(ctx, r.client, nil, spec, oci.WithEnv(x.Env)); err != nil {
 		return 0, fmt.Errorf("preparing the command: %w", err)
 	}
+	if err := ctx.Err(); err != nil {
+		return 0, execFailure(err, name, x.Command[0])
+	}
 	pump := newPump(x)
-	p, err := task.Exec(ctx, "exec-"+rand.Text(), spec.Process, cio.NewCreator(pump.options(r.cfg.fifoDir())...))
+	start, cancel := outlasting(ctx)
+	defer cancel()
+	p, err := task.Exec(start, "exec-"+rand.Text(), spec.Process, cio.NewCreator(pump.options(r.cfg.fifoDir())...))
 	if err != nil {
 		return 0, failure(err, "cannot run a command in %s", name)
 	}
-	code, err := pump.run(ctx, p)
+	code, err := pump.run(ctx, start, p)
 	return code, execFailure(err, name, x.Command[0])
+}
+
+// outlasting returns a context that ends cleanupTime after ctx: a process that is called off while it starts would run on
+// with nobody who knows of it, so it is let start, and is ended then.
+func outlasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(cleanupTime, cancel) })
+	return out, func() { stop(); cancel() }
 }
 
 // runningTask returns a container's task and what it was made from.
@@ -109,8 +122,8 @@ func (p *pump) options(fifoDir string) []cio.Opt {
 	return opts
 }
 
-// run starts the process, waits for its end and removes it. When ctx ends first, the process is killed.
-func (p *pump) run(ctx context.Context, proc containerd.Process) (int, error) {
+// run starts the process, within start, waits for its end and removes it. When ctx ends first, the process is killed.
+func (p *pump) run(ctx, start context.Context, proc containerd.Process) (int, error) {
 	defer func() {
 		end, cancel := cleanup(ctx)
 		defer cancel()
@@ -120,7 +133,7 @@ func (p *pump) run(ctx context.Context, proc containerd.Process) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := proc.Start(ctx); err != nil {
+	if err := proc.Start(start); err != nil {
 		return 0, err
 	}
 	return p.follow(ctx, proc, exited)

@@ -98,6 +98,13 @@ func TestExec(t *testing.T) {
 		if _, err := r.Exec(ctx, spec.Name, model.ExecSpec{Command: []string{"/app", "stubborn"}, Stdout: &out}); model.KindOf(err) != model.KindCanceled {
 			t.Errorf("%v", err)
 		}
+		for early := range 40 { // also while it starts
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(early)*3*time.Millisecond)
+			if _, err := r.Exec(ctx, spec.Name, model.ExecSpec{Command: []string{"/app", "stubborn"}}); model.KindOf(err) != model.KindTimeout && model.KindOf(err) != model.KindCanceled {
+				t.Errorf("after %d ms: %v, %s", early*3, err, model.KindOf(err))
+			}
+			cancel()
+		}
 		boxtest.Eventually(t, "the process is gone", func() bool {
 			u, err := r.Usage(t.Context(), []string{spec.Name})
 			return err == nil && u[spec.Name].Pids > 0 && u[spec.Name].Pids < 12 && !hasProcess(t, "/app stubborn")
