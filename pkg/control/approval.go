@@ -122,7 +122,7 @@ func (a *Approvals) Approve(ctx context.Context, actor model.Actor, org, id stri
 	return out, err
 }
 
-// Refuse ends an approval without a deploy. Whoever asked for it may do so too.
+// Refuse ends an approval without a deploy.
 func (a *Approvals) Refuse(ctx context.Context, actor model.Actor, org, id string) (out model.Approval, err error) {
 	err = a.c.cfg.Store.Update(ctx, func(tx *store.Tx) error {
 		o, one, err := a.waiting(tx, actor, org, id)
@@ -155,7 +155,7 @@ func (a *Approvals) waiting(tx *store.Tx, actor model.Actor, org, id string) (mo
 // held keeps a request to deploy to a protected environment by somebody who may not approve it, and returns the
 // approval's id; "" where the deploy may be created. What waited for the same place is superseded either way.
 func (c *Control) held(tx *store.Tx, actor model.Actor, o model.Org, ref Ref, project string, req request, what string) (string, error) {
-	protected, err := c.protected(tx, o, ref, project)
+	protected, err := c.protected(tx, o, ref, project, req.New.Function)
 	if err != nil {
 		return "", err
 	}
@@ -190,8 +190,17 @@ func (c *Control) held(tx *store.Tx, actor model.Actor, o model.Org, ref Ref, pr
 	return a.ID, c.record(tx, actor, o.ID, "approval.ask", ref.String(), what)
 }
 
-// protected tells whether the environment a deploy is for is there and protected.
-func (c *Control) protected(tx *store.Tx, o model.Org, ref Ref, project string) (bool, error) {
+// protected tells whether the environment a deploy is for is there and protected: that of the app, or that which a
+// function comes into because it is on another app.
+func (c *Control) protected(tx *store.Tx, o model.Org, ref Ref, project string, f *model.Function) (bool, error) {
+	own, err := c.protectedAt(tx, o, ref, project)
+	if err != nil || own || f == nil || f.On == "" {
+		return own, err
+	}
+	return c.protectedAt(tx, o, Ref{App: f.On, Env: ref.Env}, "")
+}
+
+func (c *Control) protectedAt(tx *store.Tx, o model.Org, ref Ref, project string) (bool, error) {
 	projectID := ""
 	a, err := tx.AppNamed(o.ID, ref.App)
 	if err == nil {

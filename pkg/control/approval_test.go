@@ -175,3 +175,61 @@ func TestAProtectedEnvironmentIsNotChangedByMembers(t *testing.T) {
 		t.Errorf("unprotected: %+v, %v", d, err)
 	}
 }
+
+// An app without a release yet is moved to the project of the one it is on; what protects it does not stay behind.
+func TestAFunctionLeavesNoProtectedEnvironment(t *testing.T) {
+	b, member, _ := protectedBox(t)
+	cart := Ref{App: "cart"}
+	level := VariableChange{Set: map[string]string{"LEVEL": "1"}}
+	if _, err := b.Variables.Set(t.Context(), root, cart, level); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Protections.Set(t.Context(), root, cart, true); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Deploys.Create(t.Context(), root, Ref{App: "open", Env: "staging"}, NewDeploy{Image: image("1")}); err != nil {
+		t.Fatal(err)
+	}
+	f := b.function("code", model.Function{On: "open", Routes: []string{"/cart"}})
+	_, err := b.Deploys.Create(t.Context(), member, Ref{App: "cart", Env: "staging"}, NewDeploy{Function: f})
+	wantKind(t, err, model.KindConflict)
+	_, err = b.Variables.Set(t.Context(), member, cart, level)
+	wantKind(t, err, model.KindForbidden)
+}
+
+func TestANameUnderAProtectedWildcard(t *testing.T) {
+	b, member, _ := protectedBox(t)
+	if _, err := b.Domains.Add(t.Context(), root, Ref{App: "shop"}, "*.example.com", ""); err != nil {
+		t.Fatal(err)
+	}
+	mine := Ref{App: "mine", Env: "staging"}
+	if _, err := b.Deploys.Create(t.Context(), member, mine, NewDeploy{Image: image("1")}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := b.Domains.Add(t.Context(), member, mine, "login.example.com", "")
+	wantKind(t, err, model.KindForbidden)
+	if _, err := b.Domains.Add(t.Context(), root, mine, "login.example.com", ""); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAFunctionOnAProtectedAppWaits(t *testing.T) {
+	b, member, _ := protectedBox(t)
+	f := model.Function{On: "shop", Routes: []string{"/pay"}}
+	ask := func(app string) {
+		t.Helper()
+		d, err := b.Deploys.Create(t.Context(), member, Ref{App: app}, NewDeploy{Function: b.function("code", f)})
+		if err != nil || d.Approval == "" || d.ID != "" {
+			t.Fatalf("%s, which takes requests of production, does not wait: %+v (%v)", app, d, err)
+		}
+		if d, err = b.Approvals.Approve(t.Context(), b.member(model.RoleAdmin), "", d.Approval); err != nil || d.ID == "" {
+			t.Errorf("approved it is %+v (%v)", d, err)
+		}
+	}
+	ask("pay")
+	f.Routes = []string{"/cart"}
+	if _, err := b.Variables.Set(t.Context(), member, Ref{App: "cart"}, VariableChange{Set: map[string]string{"LEVEL": "1"}}); err != nil {
+		t.Fatal(err) // makes an app in a project of its own, which the deploy moves to that of shop
+	}
+	ask("cart")
+}

@@ -105,7 +105,7 @@ func (c *Control) addDomain(tx *store.Tx, actor model.Actor, pl place, host stri
 		return one, err
 	default:
 		one = model.Domain{Host: h, OrgID: pl.org.ID, WorkloadID: pl.w.ID, TLS: cmp.Or(tls, model.TLSAuto), CreatedAt: c.now()}
-		if err := c.mayHave(tx, pl, &one); err != nil {
+		if err := c.mayHave(tx, actor, pl, &one); err != nil {
 			return one, err
 		}
 	}
@@ -115,9 +115,10 @@ func (c *Control) addDomain(tx *store.Tx, actor model.Actor, pl place, host stri
 	return one, c.domainChanged(tx, actor, pl, one.Host, "domain.add", "added")
 }
 
-// mayHave refuses names under the box's own domain but the workload's default one, names of another org's wildcard,
-// wildcards over another org's names, and too many.
-func (c *Control) mayHave(tx *store.Tx, pl place, d *model.Domain) error {
+// mayHave refuses names under the box's own domain but the workload's default one, names of another org's wildcard and,
+// to those who may not change what is protected, of a protected environment's, wildcards over another org's names, and too
+// many.
+func (c *Control) mayHave(tx *store.Tx, actor model.Actor, pl place, d *model.Domain) error {
 	bare := strings.TrimPrefix(d.Host, "*.")
 	if bare == c.cfg.BaseDomain || strings.HasSuffix(bare, "."+c.cfg.BaseDomain) {
 		if d.Host != defaultLabel(pl.app.Name, pl.env.Name, 1)+"."+c.cfg.BaseDomain {
@@ -136,12 +137,19 @@ func (c *Control) mayHave(tx *store.Tx, pl place, d *model.Domain) error {
 	if bare == d.Host {
 		_, above, _ := strings.Cut(bare, ".")
 		w, err := tx.Domain("*." + above)
-		if err == nil && w.OrgID != pl.org.ID {
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case w.OrgID != pl.org.ID:
 			return takenElsewhere(d.Host)
-		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+		}
+		whole, err := tx.Desired(w.WorkloadID)
+		if err != nil {
 			return err
 		}
-		return nil
+		return c.guard(actor, place{org: pl.org, app: whole.App, env: whole.Env})
 	}
 	if strings.Count(bare, ".") < 1 {
 		return model.Invalid("%q is too wide", d.Host).WithHint("a wildcard needs a domain of its own: *.example.com")

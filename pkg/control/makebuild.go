@@ -63,12 +63,15 @@ func (b *Builds) begin(tx *store.Tx, releaseID string) (one model.Build, req Bui
 }
 
 // caches returns whose package caches the builds of an environment use: an org's, and apart from them those of its
-// previews, whose code nobody may have read yet.
+// previews, whose code nobody may have read yet, and those of forks, as other previews may build with secrets.
 func caches(orgID string, e model.Environment) string {
-	if e.Preview != nil {
-		return "previews-" + orgID
+	switch {
+	case e.Preview == nil:
+		return orgID
+	case e.Preview.Fork:
+		return "forks-" + orgID
 	}
-	return orgID
+	return "previews-" + orgID
 }
 
 // buildSecrets opens the variables that a build is given, and the secret ones that its log must not show.

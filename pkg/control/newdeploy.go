@@ -109,6 +109,9 @@ func (c *Control) create(tx *store.Tx, actor model.Actor, o model.Org, ref Ref, 
 	if err := c.checkRequired(tx, pl, n.Required); err != nil {
 		return "", err
 	}
+	if pl.env.Kind == model.EnvPreview {
+		n.Domains = nil // the change itself names them, and its author need not be trusted
+	}
 	for _, host := range n.Domains {
 		if _, err := c.addDomain(tx, actor, pl, host, model.TLSAuto); err != nil {
 			return "", err

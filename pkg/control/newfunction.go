@@ -123,7 +123,7 @@ func (c *Control) projectOn(tx *store.Tx, o model.Org, ref Ref, f model.Function
 }
 
 // moveUnreleased moves an app that was made by setting a variable, and never had a release, to another project; false when
-// it had one.
+// it had one, or would leave a protected environment for one that is not.
 func (c *Control) moveUnreleased(tx *store.Tx, a model.App, to model.Project) (bool, error) {
 	ws, err := tx.WorkloadsOf(a.ID)
 	if err != nil || slices.ContainsFunc(ws, released) {
@@ -135,6 +135,9 @@ func (c *Control) moveUnreleased(tx *store.Tx, a model.App, to model.Project) (b
 			return false, err
 		}
 		there, err := tx.EnvironmentNamed(to.ID, e.Name)
+		if e.Protected && !there.Protected {
+			return false, nil
+		}
 		if errors.Is(err, store.ErrNotFound) {
 			there = model.Environment{ID: c.newID("env"), OrgID: a.OrgID, ProjectID: to.ID, Name: e.Name, Kind: e.Kind, CreatedAt: c.now()}
 			err = tx.PutEnvironment(there)

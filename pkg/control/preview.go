@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -26,14 +27,41 @@ type Preview struct {
 	MadeAt   time.Time `json:"madeAt"`
 }
 
+// leaveWait bounds how long a pull request that was closed and opened again waits for its old preview to be gone.
+const leaveWait = 2 * time.Minute
+
+// errLeaving says that the preview is on its way out.
+var errLeaving = errors.New("the preview is on its way out")
+
 // Ensure makes the environment of a pull request, or keeps it for another while, and returns its name. A new one begins
-// with the variables of its template; the app's oldest preview goes where there would be too many.
+// with the variables of its template; the app's oldest preview goes where there would be too many. It waits for one that
+// is on its way out.
 func (p *Previews) Ensure(ctx context.Context, actor model.Actor, org, app string, pr model.PullRequest) (env string, err error) {
 	if pr.Number < 1 {
 		return "", model.Invalid("%d is not the number of a pull request", pr.Number)
 	}
 	env = model.PreviewName(pr.Number)
-	err = p.c.cfg.Store.Update(ctx, func(tx *store.Tx) error {
+	changed, end := p.c.cfg.Store.Changed()
+	defer end()
+	late := time.NewTimer(leaveWait)
+	defer late.Stop()
+	for {
+		if err = p.ensureNow(ctx, actor, org, app, env, pr); !errors.Is(err, errLeaving) {
+			return env, err
+		}
+		select {
+		case <-changed:
+		case <-late.C:
+			return "", beingDestroyed(Ref{Org: org, App: app, Env: env})
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+// ensureNow is Ensure that does not wait: errLeaving where it would have to.
+func (p *Previews) ensureNow(ctx context.Context, actor model.Actor, org, app, env string, pr model.PullRequest) error {
+	return p.change(ctx, func(tx *store.Tx, gone *[]model.Domain) error {
 		o, a, err := p.c.app(tx, actor, identity.DeployCreate, Ref{Org: org, App: app})
 		if err != nil {
 			return err
@@ -46,9 +74,8 @@ func (p *Previews) Ensure(ctx context.Context, actor model.Actor, org, app strin
 			return model.Errorf(model.KindForbidden, "pull requests from forks make no previews of %s", app).
 				WithWhy("anybody can open one, and its code would run here").WithHint("allow it: pandabox previews config --forks")
 		}
-		return p.ensure(tx, actor, o, a, env, how, pr)
+		return p.ensure(tx, actor, o, a, env, how, pr, gone)
 	})
-	return env, err
 }
 
 func previewing(a model.App) model.Previewing {
@@ -58,7 +85,7 @@ func previewing(a model.App) model.Previewing {
 	return a.Previewing.Filled()
 }
 
-func (p *Previews) ensure(tx *store.Tx, actor model.Actor, o model.Org, a model.App, env string, how model.Previewing, pr model.PullRequest) error {
+func (p *Previews) ensure(tx *store.Tx, actor model.Actor, o model.Org, a model.App, env string, how model.Previewing, pr model.PullRequest, gone *[]model.Domain) error {
 	old, err := tx.EnvironmentNamed(a.ProjectID, env)
 	if err == nil && old.Kind != model.EnvPreview {
 		return model.Conflict("%s is an environment of the project, not a preview", env).WithHint("destroy it, so that the pull request can have its name")
@@ -67,19 +94,27 @@ func (p *Previews) ensure(tx *store.Tx, actor model.Actor, o model.Org, a model.
 	}
 	made := errors.Is(err, store.ErrNotFound)
 	if !made {
-		_, err := tx.WorkloadAt(a.ID, old.ID)
+		w, err := tx.WorkloadAt(a.ID, old.ID)
 		if made = errors.Is(err, store.ErrNotFound); err != nil && !made {
 			return err
 		}
+		if w.Deleting {
+			return errLeaving
+		}
 	}
 	if made {
-		if err := p.makeRoom(tx, actor, o, a, how.Max-1); err != nil {
+		if err := p.makeRoom(tx, actor, o, a, how.Max-1, gone); err != nil {
 			return err
 		}
 	}
 	pl, err := p.c.ensure(tx, actor, o, Ref{Org: o.Name, App: a.Name, Env: env}, "", "")
 	if err != nil {
 		return err
+	}
+	if pr.Fork && !made && !old.Preview.Fork { // of another repository with a change of the same number
+		if err := p.takeSecrets(tx, &pl); err != nil {
+			return err
+		}
 	}
 	pl.env.Kind = model.EnvPreview
 	pl.env.Preview = &model.Preview{
@@ -141,8 +176,20 @@ func (p *Previews) inherit(tx *store.Tx, pl *place, how model.Previewing) error 
 	return tx.PutWorkload(pl.w)
 }
 
+// takeSecrets leaves a preview without secrets from its next deploy on.
+func (p *Previews) takeSecrets(tx *store.Tx, pl *place) error {
+	changed, err := p.c.nextConfig(tx, &pl.w, func(vars map[string]model.Variable) error {
+		maps.DeleteFunc(vars, func(_ string, v model.Variable) bool { return v.Secret })
+		return nil
+	})
+	if err != nil || !changed {
+		return err
+	}
+	return tx.PutWorkload(pl.w)
+}
+
 // makeRoom removes the app's previews but for the newest.
-func (p *Previews) makeRoom(tx *store.Tx, actor model.Actor, o model.Org, a model.App, most int) error {
+func (p *Previews) makeRoom(tx *store.Tx, actor model.Actor, o model.Org, a model.App, most int, gone *[]model.Domain) error {
 	all, err := p.places(tx, o, a)
 	if err != nil {
 		return err
@@ -150,7 +197,7 @@ func (p *Previews) makeRoom(tx *store.Tx, actor model.Actor, o model.Org, a mode
 	slices.SortFunc(all, func(x, y place) int { return y.env.Preview.UpdatedAt.Compare(x.env.Preview.UpdatedAt) })
 	for i, pl := range all {
 		if i >= most {
-			if err := p.remove(tx, actor, pl, "a newer preview took its place"); err != nil {
+			if err := p.remove(tx, actor, pl, "a newer preview took its place", gone); err != nil {
 				return err
 			}
 		}
@@ -177,7 +224,26 @@ func (p *Previews) places(tx *store.Tx, o model.Org, a model.App) ([]place, erro
 	return out, nil
 }
 
-func (p *Previews) remove(tx *store.Tx, actor model.Actor, pl place, why string) error {
+// change is Store.Update, after which the certificates that users brought for domains that are gone are forgotten.
+func (p *Previews) change(ctx context.Context, fn func(tx *store.Tx, gone *[]model.Domain) error) error {
+	var gone []model.Domain
+	err := p.c.cfg.Store.Update(ctx, func(tx *store.Tx) error {
+		gone = nil
+		return fn(tx, &gone)
+	})
+	if err != nil {
+		return err
+	}
+	return p.c.forgetCertificates(ctx, gone)
+}
+
+// remove marks a preview for removal; its domains are added to gone.
+func (p *Previews) remove(tx *store.Tx, actor model.Actor, pl place, why string, gone *[]model.Domain) error {
+	ds, err := tx.Domains(pl.w.ID)
+	if err != nil {
+		return err
+	}
+	*gone = append(*gone, ds...)
 	if err := p.c.record(tx, actor, pl.org.ID, "preview.remove", pl.ref().String(), why); err != nil {
 		return err
 	}
@@ -186,7 +252,7 @@ func (p *Previews) remove(tx *store.Tx, actor model.Actor, pl place, why string)
 
 // Close removes the preview of a pull request. None there is no error.
 func (p *Previews) Close(ctx context.Context, actor model.Actor, org, app string, number int) error {
-	return p.c.cfg.Store.Update(ctx, func(tx *store.Tx) error {
+	return p.change(ctx, func(tx *store.Tx, gone *[]model.Domain) error {
 		o, a, err := p.c.app(tx, actor, identity.DeployCreate, Ref{Org: org, App: app})
 		if err != nil {
 			return err
@@ -194,7 +260,7 @@ func (p *Previews) Close(ctx context.Context, actor model.Actor, org, app string
 		all, err := p.places(tx, o, a)
 		for _, pl := range all {
 			if pl.env.Preview.Number == number {
-				return p.remove(tx, actor, pl, "its pull request is closed")
+				return p.remove(tx, actor, pl, "its pull request is closed", gone)
 			}
 		}
 		return err
@@ -203,7 +269,7 @@ func (p *Previews) Close(ctx context.Context, actor model.Actor, org, app string
 
 // Remove removes a preview by its environment's name.
 func (p *Previews) Remove(ctx context.Context, actor model.Actor, ref Ref) error {
-	return p.c.cfg.Store.Update(ctx, func(tx *store.Tx) error {
+	return p.change(ctx, func(tx *store.Tx, gone *[]model.Domain) error {
 		pl, err := p.c.find(tx, actor, identity.DeployCreate, ref)
 		if err != nil {
 			return err
@@ -211,7 +277,7 @@ func (p *Previews) Remove(ctx context.Context, actor model.Actor, ref Ref) error
 		if pl.env.Preview == nil {
 			return model.Invalid("%s is not a preview", pl.env.Name).WithHint("pandabox destroy -a %s -e %s", ref.App, pl.env.Name)
 		}
-		return p.remove(tx, actor, pl, "by hand")
+		return p.remove(tx, actor, pl, "by hand", gone)
 	})
 }
 
@@ -292,7 +358,7 @@ func (p *Previews) Reap(ctx context.Context) (next time.Time, err error) {
 			}
 			continue
 		}
-		err := p.c.cfg.Store.Update(ctx, func(tx *store.Tx) error {
+		err := p.change(ctx, func(tx *store.Tx, gone *[]model.Domain) error {
 			w, err := tx.Workload(d.Workload.ID)
 			if errors.Is(err, store.ErrNotFound) || err == nil && w.Deleting {
 				return nil
@@ -303,7 +369,7 @@ func (p *Previews) Reap(ctx context.Context) (next time.Time, err error) {
 			if err != nil || e.Preview == nil || e.Preview.ExpiresAt.After(now) {
 				return err // it was pushed to meanwhile
 			}
-			return p.remove(tx, model.Actor{Name: "pandabox"}, place{model.Org{ID: w.OrgID}, d.App, e, w}, "nobody pushed to it for too long")
+			return p.remove(tx, model.Actor{Name: "pandabox"}, place{model.Org{ID: w.OrgID}, d.App, e, w}, "nobody pushed to it for too long", gone)
 		})
 		if err != nil {
 			return next, err

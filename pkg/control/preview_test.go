@@ -185,3 +185,119 @@ func TestPreviewsThatAreRefused(t *testing.T) {
 		t.Error("a preview was recorded that was refused")
 	}
 }
+
+func TestAPreviewTakesNoCustomDomain(t *testing.T) {
+	b := newBox(t)
+	b.deploy("shop", "1")
+	env := b.preview(model.PullRequest{Number: 12})
+	n := NewDeploy{Image: image("2"), Domains: []string{"login.example.org"}} // pandabox.toml of the change: [env.pr-12]
+	if _, err := b.Deploys.Create(t.Context(), b.member(model.RoleMember), Ref{App: "shop", Env: env}, n); err != nil {
+		t.Fatal(err)
+	}
+	ds, err := b.Domains.List(t.Context(), root, Ref{App: "shop", Env: env})
+	if err != nil || len(ds) != 1 || !ds[0].Default {
+		t.Errorf("it answers at %+v (%v)", ds, err)
+	}
+}
+
+// An app may have two repositories, both with a change of that number.
+func TestAForkTakesOverNoSecrets(t *testing.T) {
+	b := newBox(t)
+	b.deploy("shop", "1")
+	set := VariableChange{Set: map[string]string{"LEVEL": "production", "KEY": "hush"}, Secrets: []string{"KEY"}}
+	if _, err := b.Variables.Set(t.Context(), root, Ref{App: "shop"}, set); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Previews.Configure(t.Context(), root, "", "shop", model.Previewing{Secrets: true, Forks: true}); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.vars(b.preview(model.PullRequest{Number: 1})); got != "KEY=hush LEVEL=production" {
+		t.Fatalf("a change of the repository's own gets %q", got)
+	}
+	if got := b.vars(b.preview(model.PullRequest{Number: 1, Fork: true})); got != "LEVEL=production" {
+		t.Errorf("a fork takes over %q", got)
+	}
+}
+
+func TestAPullRequestClosedAndOpenedAgain(t *testing.T) {
+	b := newBox(t)
+	b.deploy("shop", "1")
+	env := b.preview(model.PullRequest{Number: 12})
+	st, err := b.Workloads.Status(t.Context(), root, Ref{App: "shop", Env: env})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Previews.Close(t.Context(), root, "", "shop", 12); err != nil {
+		t.Fatal(err)
+	}
+	again := make(chan error, 1)
+	go func() {
+		_, err := b.Previews.Ensure(t.Context(), root, "", "shop", model.PullRequest{Number: 12})
+		again <- err
+	}()
+	select {
+	case err := <-again:
+		t.Fatalf("it does not wait for the old one to be gone: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	if err := b.store.Record(t.Context(), []model.WorkloadUpdate{{WorkloadID: st.Workload.ID, Removed: true}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-again; err != nil || b.left() != env {
+		t.Errorf("opened again, %q is there (%v)", b.left(), err)
+	}
+}
+
+func TestCertificatesGoWithPreviews(t *testing.T) {
+	b := newBox(t)
+	b.deploy("shop", "1")
+	if err := b.Previews.Configure(t.Context(), root, "", "shop", model.Previewing{Max: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for name, end := range map[string]func(ref Ref) error{
+		"closed":  func(Ref) error { return b.Previews.Close(t.Context(), root, "", "shop", 1) },
+		"by hand": func(ref Ref) error { return b.Previews.Remove(t.Context(), root, ref) },
+		"too many": func(Ref) error {
+			_, err := b.Previews.Ensure(t.Context(), root, "", "shop", model.PullRequest{Number: 2})
+			return err
+		},
+		"too old": func(Ref) error {
+			b.pass(30 * 24 * time.Hour)
+			_, err := b.Previews.Reap(t.Context())
+			return err
+		},
+	} {
+		ref := Ref{App: "shop", Env: b.preview(model.PullRequest{Number: 1})}
+		st, err := b.Workloads.Status(t.Context(), root, ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		host := "pr.example.org"
+		if _, err := b.Domains.Add(t.Context(), root, ref, host, ""); err != nil {
+			t.Fatal(err)
+		}
+		cert, key := selfSigned(t, b.now(), host)
+		if _, err := b.Domains.SetCertificate(t.Context(), root, ref, host, cert, key); err != nil {
+			t.Fatal(err)
+		}
+		if err := end(ref); err != nil {
+			t.Fatal(err)
+		}
+		if _, kept := b.parts.certs[host]; kept {
+			t.Errorf("%s, its certificate and key are kept", name)
+		}
+		if err := b.store.Record(t.Context(), []model.WorkloadUpdate{{WorkloadID: st.Workload.ID, Removed: true}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestForksHaveCachesOfTheirOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for _, e := range []model.Environment{{}, {Preview: &model.Preview{}}, {Preview: &model.Preview{Fork: true}}} {
+		seen[caches("org-1", e)] = true
+	}
+	if len(seen) != 3 {
+		t.Errorf("production, previews and forks share: %v", seen)
+	}
+}

@@ -59,6 +59,7 @@ func (p *Promotions) Plan(ctx context.Context, actor model.Actor, ref Ref, from 
 			}
 			out.Current, out.Same = now.Number, digestOf(now) == out.Digest
 		}
+		r.Jobs = promotedJobs(src.env, to.env, r, now)
 		out.Changes = releaseChanges(now, r)
 		out.Missing, err = missingIn(tx, src.w, to.w)
 		return err
@@ -141,10 +142,17 @@ func (c *Control) promote(tx *store.Tx, actor model.Actor, o model.Org, ref Ref,
 			return "", err
 		}
 	}
-	if err := jobNames(tx, pl, r.Jobs); err != nil {
-		return "", err
+	var now model.Release
+	if !pl.w.Want.IsZero() {
+		if now, err = tx.Release(pl.w.Want.ReleaseID); err != nil {
+			return "", err
+		}
 	}
 	next := sameCode(r)
+	next.Jobs = promotedJobs(src.env, pl.env, r, now)
+	if err := jobNames(tx, pl, next.Jobs); err != nil {
+		return "", err
+	}
 	next.Description = fmt.Sprintf("Promote v%d of %s", r.Number, p.From)
 	made, err := c.newRelease(tx, actor, &pl, next)
 	if err != nil {
@@ -155,6 +163,18 @@ func (c *Control) promote(tx *store.Tx, actor model.Actor, o model.Org, ref Ref,
 		return "", err
 	}
 	return d.ID, c.record(tx, actor, o.ID, "deploy.promote", pl.ref().String(), "v"+strconv.Itoa(made.Number)+" of v"+strconv.Itoa(r.Number)+" in "+p.From)
+}
+
+// promotedJobs returns the jobs of what is promoted in the place of now: a preview runs none, and that it has none ends
+// none elsewhere.
+func promotedJobs(from, to model.Environment, r, now model.Release) []model.JobSpec {
+	switch {
+	case to.Kind == model.EnvPreview:
+		return nil
+	case from.Kind == model.EnvPreview:
+		return now.Jobs
+	}
+	return r.Jobs
 }
 
 // digestOf returns the digest of what a release runs.

@@ -92,3 +92,37 @@ func TestAPromoteWaitsForApproval(t *testing.T) {
 		t.Errorf("another release serves staging now: %v", err)
 	}
 }
+
+func TestJobsStayWhereAPreviewIsPromoted(t *testing.T) {
+	b := newBox(t)
+	production := Ref{App: "shop"}
+	jobs := []model.JobSpec{{Name: "nightly", Schedule: "@daily", Path: "/"}}
+	d, err := b.Deploys.Create(t.Context(), root, production, NewDeploy{Image: image("1"), Jobs: &jobs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.settle(d.WorkloadID, true)
+	preview := Ref{App: "shop", Env: b.preview(model.PullRequest{Number: 12})}
+	if d, err = b.Deploys.Create(t.Context(), root, preview, NewDeploy{Image: image("2"), Jobs: &jobs}); err != nil {
+		t.Fatal(err)
+	}
+	b.settle(d.WorkloadID, true)
+	for _, one := range []struct {
+		to   Ref
+		from string
+		want int
+	}{{production, preview.Env, 1}, {preview, EnvProduction, 0}} {
+		p, err := b.Promotions.Plan(t.Context(), root, one.to, one.from)
+		if err != nil || len(p.Changes) > 0 {
+			t.Errorf("the plan is %+v (%v)", p, err)
+		}
+		d, err := b.Promotions.Create(t.Context(), root, one.to, one.from, 0, DeployOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := b.Releases.Get(t.Context(), root, one.to, d.Release); err != nil || len(r.Jobs) != one.want {
+			t.Errorf("%s has the jobs %+v (%v)", one.to, r.Jobs, err)
+		}
+		b.settle(d.WorkloadID, true)
+	}
+}

@@ -96,13 +96,13 @@ func (b blobs) put(r io.Reader, limit int64) (hash string, size int64, tooLarge 
 	return hash, size, false, nil
 }
 
-// there tells whether a content is kept, of this size unless that is negative, and has it stay for as long as one that
-// was written now.
+// there tells whether a content is kept, of this size or, where that is negative, of any but none at all: a loss of power
+// may leave a name without its content. It has it stay for as long as one that was written now.
 func (b blobs) there(name string, size int64) bool {
 	b.use.RLock()
 	defer b.use.RUnlock()
 	st, err := os.Stat(name)
-	if err != nil || size >= 0 && st.Size() != size {
+	if err != nil || size >= 0 && st.Size() != size || size < 0 && st.Size() == 0 {
 		return false
 	}
 	now := time.Now()

@@ -3,6 +3,8 @@ package static
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
@@ -242,6 +244,25 @@ func TestPutRefusesTooMuch(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(b.dir, ".*")); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// A file whose name is on the disk and whose content was lost with the power is made again.
+func TestCompressedFormsThatACrashEmptied(t *testing.T) {
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256([]byte(words))
+	lost := s.blobs.path(hex.EncodeToString(sum[:]), formBrotli)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(lost), 0o700), os.WriteFile(lost, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Import(t.Context(), archive(t, map[string]string{"index.html": words})); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Stat(lost); err != nil || st.Size() == 0 {
+		t.Errorf("it is still empty (%v)", err)
 	}
 }
 

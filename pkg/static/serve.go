@@ -215,8 +215,14 @@ func (h *Handler) redirect(all *rules, p, query string) (a answer, ok bool) {
 			return false
 		}
 		to, there := h.file(cleanPath(expand(r.To, found)), "")
+		if bare, err := url.PathUnescape(r.To); !there && err == nil && bare != r.To { // a space can be written in no other way
+			to, there = h.file(cleanPath(expand(bare, found)), "")
+		}
 		if there && to.page == nil { // the file has a nicer address
-			to, there = h.file(strings.SplitN(to.location, "?", 2)[0], "")
+			nicer, _, _ := strings.Cut(to.location, "?")
+			if nicer, err := url.PathUnescape(nicer); err == nil {
+				to, there = h.file(nicer, "")
+			}
 		}
 		if there && to.page != nil {
 			a, ok = answer{page: to.page, status: r.Status}, true

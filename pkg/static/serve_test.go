@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -205,13 +206,41 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+func TestTypesAreTheSameOnEveryBox(t *testing.T) {
+	if err := mime.AddExtensionType(".panda", "text/html"); err != nil { // as its /etc/mime.types would
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"a.panda": "application/octet-stream", "a": "application/octet-stream", "a.PNG": "image/png", "a/b.jpeg": "image/jpeg", "a.html": "text/html; charset=utf-8",
+		"a.min.js": "text/javascript; charset=utf-8", "a.yml": "application/yaml",
+	} {
+		if got := typeOf(name); got != want {
+			t.Errorf("%s is %s, not %s", name, got, want)
+		}
+	}
+}
+
 func TestFingerprinted(t *testing.T) {
 	for name, want := range map[string]bool{
-		"assets/index-BqX3kZ9a.js": true, "main.3f2a9c1b.css": true, "chunk-ABCD1234.js": true, "app-DkPmYQxz.js.map": true, "a/b.5d41402abc4b2a76b9719d911017c592.png": true,
-		"index.html": false, "jquery.validate.js": false, "my-component.js": false, "20260101-notes.html": false, "some-password-reset.js": false,
+		"assets/index-BqX3kZ9a.js": true, "main.3f2a9c1b.css": true, "chunk-ABCD2345.js": true, "app-DkPmYQxz.js.map": true, "a/b.5d41402abc4b2a76b9719d911017c592.png": true,
+		"my-component-BqX3kZ9a.js": true, "index-Bq_3kZ-a.js": true, "logo.5d41402abc.svg": true, "a-IsR4nd0mB4s3.woff2": true,
+		"posts/2024-01-15-hello-world.html": false, "posts/top-10-tips-for-x.html": false, "notes-BqX3kZ9a.html": false, "report-2024-Jan.pdf": false,
+		"photo-summer2024.jpg": false, "logo-version2.png": false, "my-UserGuide.pdf": false, "react-MyComponent.js": false, "trip-DSC01234.jpg": false,
+		"a-2024-01-15.png": false, "index.html": false, "jquery.validate.js": false, "my-component.js": false, "20260101-notes.html": false, "some-password-reset.js": false,
 	} {
 		if got := fingerprinted(name); got != want {
 			t.Errorf("fingerprinted(%q) = %v", name, got)
+		}
+	}
+}
+
+// A file of a site may be called as it likes, also where its nicer address has to be written with %.
+func TestRewriteToAPageWithANameOfItsOwn(t *testing.T) {
+	h := site(t, model.Static{}, map[string]string{"über uns.html": "us", "über/index.html": "over", "_redirects": "/about/:x /über%20uns.html 200\n/o/* /über/index.html 200\n"})
+	for target, want := range map[string]string{"/about/1": "200 us", "/o/1": "200 over"} {
+		res := ask(h, "GET", target)
+		if got := fmt.Sprint(res.StatusCode, " ", text(t, res)); got != want {
+			t.Errorf("%s answers %q, not %q", target, got, want)
 		}
 	}
 }
