@@ -57,10 +57,13 @@ type site struct {
 	dir     string
 }
 
-func newSite(t *testing.T, change func(*build.Config)) *site { return newSiteOn(t, 0, change) }
+func newSite(t *testing.T, change func(*build.Config)) *site {
+	return newSiteOn(t, 0, change, os.Args[0], "containerd")
+}
 
-// newSiteOn makes a site whose data is on a disk of its own, of so many bytes; 0 means the machine's.
-func newSiteOn(t *testing.T, disk int64, change func(*build.Config)) *site {
+// newSiteOn makes a site whose data is on a disk of its own, of so many bytes, 0 means the machine's, and whose containerd
+// is started by a command.
+func newSiteOn(t *testing.T, disk int64, change func(*build.Config), engine ...string) *site {
 	t.Helper()
 	dir, err := os.MkdirTemp("/tmp", "pbb-")
 	if err != nil {
@@ -86,7 +89,7 @@ func newSiteOn(t *testing.T, disk int64, change func(*build.Config)) *site {
 		})
 	}
 	rt, err := runtime.New(t.Context(), runtime.Config{
-		DataDir: filepath.Join(dir, "data"), RunDir: filepath.Join(dir, "run"), ChildCommand: []string{os.Args[0], "containerd"},
+		DataDir: filepath.Join(dir, "data"), RunDir: filepath.Join(dir, "run"), ChildCommand: engine,
 		Subnet: netip.MustParsePrefix("10.86.0.0/16"), Logger: zerolog.Nop(),
 	})
 	if err != nil {
@@ -347,6 +350,24 @@ func TestCancelKills(t *testing.T) {
 	if _, err := s.builder.Build(t.Context(), request(t, "c2", source(t, map[string]string{"Dockerfile": "FROM base\nCMD [\"x\"]\n"}), log)); err != nil {
 		t.Errorf("the next build: %v\n%s", err, log.text())
 	}
+}
+
+// TestOtherMountNamespace builds where containerd does not see what is mounted here: systemd gives a daemon that it
+// restarts a mount namespace of its own, while containerd stays in that of the daemon before.
+func TestOtherMountNamespace(t *testing.T) {
+	s := newSiteOn(t, 0, nil, "unshare", "--mount", "--propagation", "private", os.Args[0], "containerd")
+	for i, want := range []string{"the source\nfirst", "the source\nfirst second"} {
+		dir := source(t, map[string]string{"app.txt": "the source", "Dockerfile": tools + `RUN --mount=type=bind,target=/src --mount=type=cache,target=/kept cat /src/app.txt; echo; ` +
+			[]string{"echo -n first", "echo -n ' second'"}[i] + " >>/kept/it; cat /kept/it; echo\n"})
+		log := &lines{}
+		if _, err := s.builder.Build(t.Context(), request(t, "n"+want[len(want)-3:], dir, log)); err != nil {
+			t.Fatalf("%v\n%s", err, log.text())
+		}
+		if text := strings.ReplaceAll(log.text(), "[stage-0 3/3]|", ""); !strings.Contains(text, want+"\n") {
+			t.Errorf("the build does not say %q:\n%s", want, log.text())
+		}
+	}
+	s.clean(t)
 }
 
 func TestSite(t *testing.T) {

@@ -94,6 +94,9 @@ func runChild(ctx context.Context, file string) error {
 	if err := json.Unmarshal(text, &c); err != nil {
 		return fmt.Errorf("reading the configuration: %w", err)
 	}
+	if err := unmount(c.Root); err != nil { // of a BuildKit that was killed, which the daemon may not see
+		return err
+	}
 	_ = os.Remove(c.Socket)
 	listener, err := net.Listen("unix", c.Socket)
 	if err != nil {

@@ -55,6 +55,7 @@ type Host interface {
 // Site is where build containers run.
 type Site struct {
 	Containerd string // its socket
+	Mounts     string // the mount namespace it is in, a file of /proc: what BuildKit mounts has to be seen there
 	Namespace  string
 	Shim, Runc string // absolute paths
 	RuncRoot   string

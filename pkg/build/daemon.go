@@ -47,7 +47,8 @@ type buildkit struct {
 // startBuildkit starts the child and waits until it answers.
 func startBuildkit(ctx context.Context, c Config, site Site) (_ *buildkit, err error) {
 	root := filepath.Join(c.DataDir, "build")
-	if err := os.MkdirAll(root, 0o700); err != nil {
+	tmp := filepath.Join(root, "tmp") // /tmp of a service that was restarted is gone for those who stay in its namespace
+	if err := os.MkdirAll(tmp, 0o700); err != nil {
 		return nil, fmt.Errorf("making BuildKit's directory: %w", err)
 	}
 	child := childConfig{
@@ -75,14 +76,14 @@ func startBuildkit(ctx context.Context, c Config, site Site) (_ *buildkit, err e
 	defer func() { _ = out.Close() }()
 	argv := append(c.ChildCommand[:len(c.ChildCommand):len(c.ChildCommand)], file)
 	b := &buildkit{cmd: exec.Command(argv[0], argv[1:]...), root: root, engine: engineAt(site.Containerd), ended: make(chan struct{})}
-	b.cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+	b.cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR=" + tmp}
 	b.cmd.Dir = "/"
 	b.cmd.Stdout, b.cmd.Stderr = out, out
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if b.alive, err = b.cmd.StdinPipe(); err != nil {
 		return nil, fmt.Errorf("starting BuildKit: %w", err)
 	}
-	if err := b.cmd.Start(); err != nil {
+	if err := startAmong(b.cmd, site.Mounts); err != nil {
 		return nil, fmt.Errorf("starting BuildKit: %w", err)
 	}
 	// Compressing layers is work that can wait. Every thread it will have begins with what it has now.

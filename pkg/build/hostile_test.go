@@ -357,7 +357,7 @@ func TestFullDisk(t *testing.T) {
 	s := newSiteOn(t, 600<<20, func(c *build.Config) {
 		c.FreeMin = 200 << 20
 		c.Limits.Memory = 2 << 30 // the disk is in memory, which counts as that of who writes
-	})
+	}, os.Args[0], "containerd")
 	for id, step := range map[string]string{
 		"fast": "RUN dd if=/dev/zero of=/big bs=1M count=2000",
 		"slow": "RUN i=0; while :; do dd if=/dev/zero of=/big$i bs=1M count=10 2>/dev/null; i=$((i+1)); sleep 0.05; done",

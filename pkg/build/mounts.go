@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -42,6 +44,35 @@ func unmount(dir string) error {
 		_ = os.Remove(p) // a folder that is not empty was no mount point of BuildKit's making
 	}
 	return errors.Join(errs...)
+}
+
+// startAmong starts a command that sees, and makes, the mounts of another mount namespace.
+func startAmong(cmd *exec.Cmd, namespace string) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()              // which is not for others any more: it ends with this goroutine
+		if unix.Gettid() == unix.Getpid() { // the first never ends, and /proc/self is what it sees
+			err := startAmong(cmd, namespace)
+			runtime.UnlockOSThread()
+			started <- err
+			return
+		}
+		started <- func() error {
+			ns, err := os.Open(namespace)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = ns.Close() }()
+			if err := unix.Unshare(unix.CLONE_FS); err != nil {
+				return err
+			}
+			if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNS); err != nil { //nolint:gosec // a file descriptor
+				return fmt.Errorf("entering %s: %w", namespace, err)
+			}
+			return cmd.Start()
+		}()
+	}()
+	return <-started
 }
 
 // unescaped is a path as the kernel meant it: it writes spaces, tabs, newlines and backslashes as octal numbers.

@@ -33,6 +33,7 @@ func (g cgroups) builds() string { return g.parent + "-builds" }
 // BuildSite is where build containers run.
 type BuildSite struct {
 	Containerd string // containerd's socket
+	Mounts     string // the mount namespace containerd is in, a file of /proc; not always this process's
 	Namespace  string
 	Shim, Runc string // absolute paths
 	RuncRoot   string
@@ -54,8 +55,12 @@ func (r *Runtime) BuildSite(ctx context.Context, l model.Limits) (BuildSite, err
 	if err := r.groups.bound(group, l, coresForBuilds()); err != nil {
 		return BuildSite{}, fmt.Errorf("control group of builds: %w", err)
 	}
+	pid, err := lockHolder(r.cfg.enginePid())
+	if err != nil || pid <= 0 {
+		return BuildSite{}, model.Errorf(model.KindUnavailable, "containerd does not run").WithHint("it is restarted at once; try again").Wrap(err)
+	}
 	return BuildSite{
-		Containerd: r.cfg.socket(), Namespace: namespace, Shim: r.parts.Shim, Runc: r.parts.Runc, RuncRoot: r.cfg.runcRoot(), Cgroup: group,
+		Containerd: r.cfg.socket(), Mounts: fmt.Sprintf("/proc/%d/ns/mnt", pid), Namespace: namespace, Shim: r.parts.Shim, Runc: r.parts.Runc, RuncRoot: r.cfg.runcRoot(), Cgroup: group,
 		Disk: r.groups.disk(group, r.cfg.DataDir), DNS: bridge.Gateway,
 	}, nil
 }
