@@ -17,7 +17,7 @@ VERSION ?= $(RELEASE)$(if $(COMMIT),+$(COMMIT))
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pandabox
 TOOLS := $(CACHE)/tools/$(shell { go version; cat tools/go.mod tools/go.sum; } | sha256sum | cut -c1-16)
 
-SCRIPTS := install.sh .ci/run $(wildcard packaging/*/*.sh packaging/deb/post* packaging/deb/pre* test/wpt/*.sh test/gitea/*.sh pkg/edge/js/*/*.sh pkg/edge/js/web/*/*.sh)
+SCRIPTS := install.sh .ci/run $(wildcard packaging/*/*.sh packaging/deb/post* packaging/deb/pre* test/wpt/*.sh test/gitea/*.sh test/vm/* pkg/edge/js/*/*.sh pkg/edge/js/web/*/*.sh)
 
 ## build: bin/pandabox, one static program (the default)
 .PHONY: build
@@ -82,6 +82,14 @@ $(TOOLS)/nfpm:
 .PHONY: bench
 bench: build
 	PANDABOX_BIN='$(CURDIR)/bin/pandabox' go run ./bench $(if $(ONLY),-only '$(ONLY)')
+
+## vm: the package and what deals with the kernel, in an emulated Debian with systemd and cgroup v2 (before a release; as root)
+.PHONY: vm
+vm: deb
+	@missing=
+	for dep in mmdebstrap:mmdebstrap qemu-system-x86_64:qemu-system-x86; do command -v "$${dep%%:*}" >/dev/null || missing+=" $${dep#*:}"; done
+	$(call apt,$$missing)
+	test/vm/run.sh 'dist/pandabox_$(VERSION)_$(ARCH).deb' $(ONLY)
 
 ## install: the program into PREFIX/bin (install.sh does the rest of a box)
 .PHONY: install
