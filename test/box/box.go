@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,7 +34,7 @@ type Box struct {
 	HTTP, HTTPS string // addresses, "127.0.0.1:PORT"
 	Config      string // the daemon's configuration file
 
-	core   *int
+	under  []string // what starts the daemon, and becomes it: the pid stays
 	daemon *exec.Cmd
 	done   chan struct{} // closed when daemon has ended
 }
@@ -43,6 +44,22 @@ type Options struct {
 	DataDir string // "" makes one
 	Extra   string // lines of the daemon's configuration file, in place of New's own of the same key
 	Core    *int   // the one core the daemon may use, with all it starts; nil: all
+	// Confined has each life of the daemon see the files in a mount namespace of its own, where only the box's directory and
+	// these folders can be written to, and with a /tmp of its own: as under systemd.
+	Confined []string
+}
+
+// confine is a shell's: it takes folders, "--" and a command.
+const confine = `while [ "$1" != -- ]; do mkdir -p "$1" && mount --bind "$1" "$1" || exit; shift; done; shift; mount -t tmpfs none /tmp && mount -o remount,bind,ro / && exec "$@"`
+
+func (o Options) under(dir string) []string {
+	switch {
+	case o.Core != nil:
+		return []string{"taskset", "-c", strconv.Itoa(*o.Core)}
+	case o.Confined != nil:
+		return slices.Concat([]string{"unshare", "--mount", "--propagation", "slave", "sh", "-c", confine, "sh", dir}, o.Confined, []string{"--"})
+	}
+	return nil
 }
 
 // New prepares a box in a new directory and starts its daemon. The binary is $PANDABOX_BIN.
@@ -51,16 +68,26 @@ func New(ctx context.Context, o Options) (*Box, error) {
 	if bin == "" {
 		return nil, errors.New("PANDABOX_BIN is not set: run make test, or make and PANDABOX_BIN=$PWD/bin/pandabox go test …")
 	}
-	dir, err := os.MkdirTemp("/tmp", "pbx-") // short: Unix sockets below it
+	parent := "/tmp" // short: Unix sockets below it
+	if o.Confined != nil {
+		parent = "/var"
+	}
+	dir, err := os.MkdirTemp(parent, "pbx-")
 	if err != nil {
 		return nil, fmt.Errorf("making the box's directory: %w", err)
 	}
 	if err := os.Chmod(dir, 0o711); err != nil { // the users of containers pass through it
 		return nil, fmt.Errorf("opening the box's directory: %w", err)
 	}
-	b := &Box{Bin: bin, Dir: dir, DataDir: filepath.Join(dir, "data"), RunDir: filepath.Join(dir, "run"), Config: filepath.Join(dir, "config.toml"), core: o.Core}
+	b := &Box{Bin: bin, Dir: dir, DataDir: filepath.Join(dir, "data"), RunDir: filepath.Join(dir, "run"), Config: filepath.Join(dir, "config.toml"), under: o.under(dir)}
 	if o.DataDir != "" {
 		b.DataDir = o.DataDir
+	}
+	if o.Confined != nil { // the program may be in /tmp
+		b.Bin = filepath.Join(dir, "pandabox")
+		if out, err := exec.CommandContext(ctx, "cp", bin, b.Bin).CombinedOutput(); err != nil {
+			return nil, errors.Join(fmt.Errorf("copying the program: %w: %s", err, out), os.RemoveAll(dir))
+		}
 	}
 	if err := b.configure(o.Extra); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -141,10 +168,8 @@ func (b *Box) StartOnly() error {
 		return fmt.Errorf("starting the daemon: %w", err)
 	}
 	defer func() { _ = out.Close() }()
-	b.daemon = exec.Command(b.Bin, "daemon", "--config", b.Config)
-	if b.core != nil { // taskset becomes the program it starts: the pid is the daemon's
-		b.daemon = exec.Command("taskset", "-c", strconv.Itoa(*b.core), b.Bin, "daemon", "--config", b.Config)
-	}
+	argv := append(slices.Clip(b.under), b.Bin, "daemon", "--config", b.Config)
+	b.daemon = exec.Command(argv[0], argv[1:]...)
 	b.daemon.Stdout, b.daemon.Stderr = out, out
 	if err := b.daemon.Start(); err != nil {
 		return fmt.Errorf("starting the daemon: %w", err)
