@@ -175,7 +175,8 @@ func (d *DeployHooks) Fire(ctx context.Context, secret string, call HookCall) (o
 	return out, err
 }
 
-// arrival says what of the repository a deploy hook without an image means: the branch its environment tracks.
+// arrival says what of the repository a deploy hook without an image means: the branch its environment tracks, or in
+// production main or master, which has no Ref.
 func (d *DeployHooks) arrival(ctx context.Context, org string, f Fired) (model.Arrival, error) {
 	all, err := d.c.Trackings.List(ctx, f.Actor, org, f.App)
 	if err != nil {
@@ -191,7 +192,7 @@ func (d *DeployHooks) arrival(ctx context.Context, org string, f Fired) (model.A
 		return model.Arrival{}, model.Conflict("%s in %s tracks no branch", f.App, f.Env).WithHint("pandabox track BRANCH -a %s -e %s", f.App, f.Env)
 	}
 	if branch == "" {
-		branch = "main"
+		return model.Arrival{All: true, Env: f.Env}, nil
 	}
 	return model.Arrival{Branch: branch, Ref: "refs/heads/" + branch, All: true, Env: f.Env}, nil
 }

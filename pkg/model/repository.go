@@ -34,7 +34,7 @@ type Repository struct {
 // Arrival is what a forge told of: code at a commit, or a pull request that was closed.
 type Arrival struct {
 	Branch  string       `json:"branch"`           // that was pushed to; of a pull request its own
-	Ref     string       `json:"ref"`              // to fetch: "refs/heads/main"
+	Ref     string       `json:"ref"`              // to fetch: "refs/heads/main"; "": main or else master
 	Commit  string       `json:"commit,omitempty"` // the full hash; "" whichever Ref is at
 	Message string       `json:"message,omitempty"`
 	Author  string       `json:"author,omitempty"`

@@ -1,7 +1,6 @@
 package source
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/pandabox/pandabox/pkg/control"
-	"github.com/pandabox/pandabox/pkg/edge/bundle"
 	"github.com/pandabox/pandabox/pkg/manifest"
 	"github.com/pandabox/pandabox/pkg/model"
 	"github.com/pandabox/pandabox/pkg/source/pack"
@@ -86,7 +84,7 @@ func (s *Service) newDeploy(ctx context.Context, actor model.Actor, ref control.
 	}
 	switch {
 	case set.Function != nil:
-		f, err := s.function(ctx, actor, ref, dir, *set.Function)
+		f, err := s.function(ctx, actor, ref, a.Tree, dir, *set.Function)
 		if err != nil {
 			return n, err
 		}
@@ -128,23 +126,4 @@ func (s *Service) upload(ctx context.Context, actor model.Actor, org, tree strin
 	_ = r.CloseWithError(io.ErrClosedPipe)
 	<-packed
 	return held, err
-}
-
-// function bundles a folder's function and uploads it.
-func (s *Service) function(ctx context.Context, actor model.Actor, ref control.Ref, dir string, f manifest.Function) (*model.Function, error) {
-	b, err := bundle.Build(ctx, dir, bundle.Options{Main: f.Main, Runtime: f.Runtime})
-	if err != nil {
-		return nil, err
-	}
-	var tar bytes.Buffer
-	if err := b.Write(&tar); err != nil {
-		return nil, err
-	}
-	held, err := s.cfg.Control.Functions.Import(ctx, actor, ref.Org, &tar)
-	if err != nil {
-		return nil, err
-	}
-	out := f.Function
-	out.Digest, out.Size, out.Runtime = held.Digest, held.Size, held.Runtime
-	return &out, nil
 }

@@ -17,6 +17,7 @@ import (
 type Options struct {
 	Main    string                // relative to the folder: "src/index.ts"; "": found
 	Runtime model.FunctionRuntime // "": found
+	Within  string                // absolute, without links in it: only files below it are read; "": any
 }
 
 // Bundle is a function ready to be uploaded, or as it was uploaded.
@@ -52,7 +53,7 @@ func Build(ctx context.Context, dir string, o Options) (*Bundle, error) {
 	if isWASM(source) {
 		err = b.readWASM(dir, o.Runtime)
 	} else {
-		err = b.buildJS(ctx, dir, o.Runtime)
+		err = b.buildJS(ctx, dir, o)
 	}
 	if err != nil {
 		return nil, err

@@ -3,6 +3,8 @@ package bundle
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,17 +21,21 @@ const (
 
 // buildJS bundles the sources to one module. Nothing is minified: an error names functions as their author did, and the
 // engine does not care.
-func (b *Bundle) buildJS(ctx context.Context, dir string, runtime model.FunctionRuntime) error {
-	switch runtime {
+func (b *Bundle) buildJS(ctx context.Context, dir string, o Options) error {
+	switch o.Runtime {
 	case "", model.RuntimeJS:
 		b.Runtime = model.RuntimeJS
 	case model.RuntimeHTTPWasm, model.RuntimeWAGI:
-		return model.Invalid("%s is JavaScript and the runtime is %s", b.Source, runtime).
+		return model.Invalid("%s is JavaScript and the runtime is %s", b.Source, o.Runtime).
 			WithHint("leave runtime out, or set main to a .wasm file")
 	default:
-		return unknownRuntime(runtime)
+		return unknownRuntime(o.Runtime)
 	}
-	build, fault := api.Context(options(dir, b.Source))
+	how := options(dir, b.Source)
+	if o.Within != "" {
+		how.Plugins = []api.Plugin{within(o.Within)}
+	}
+	build, fault := api.Context(how)
 	if fault != nil {
 		return describe(fault.Errors)
 	}
@@ -55,6 +61,24 @@ func (b *Bundle) buildJS(ctx context.Context, dir string, runtime model.Function
 		b.Warnings = append(b.Warnings, place(w)+w.Text)
 	}
 	return b.readMetafile(dir, result.Metafile)
+}
+
+// within keeps files from being read that are not below a folder, and what is no file at all.
+func within(tree string) api.Plugin {
+	return api.Plugin{Name: "within", Setup: func(b api.PluginBuild) {
+		b.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: "file"}, func(f api.OnLoadArgs) (api.OnLoadResult, error) {
+			at, err := filepath.EvalSymlinks(f.Path)
+			if err != nil {
+				return api.OnLoadResult{}, err
+			}
+			info, err := os.Stat(at)
+			rel, out := filepath.Rel(tree, at)
+			if err != nil || out != nil || !filepath.IsLocal(rel) || !info.Mode().IsRegular() {
+				return api.OnLoadResult{}, errors.New("a file is imported that is not in the source")
+			}
+			return api.OnLoadResult{}, nil // as without the plugin
+		})
+	}}
 }
 
 func options(dir, main string) api.BuildOptions {

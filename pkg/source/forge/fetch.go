@@ -35,12 +35,20 @@ const (
 
 // fetched is a commit that is here.
 type fetched struct {
+	ref    string // of the forge's
 	commit *object.Commit
-	repo   *git.Repository
+	repo   *sourcegit.Fetched
 }
 
-// fetch gets the commit a reference of a repository is at, and nothing before it, into an empty folder.
-func (s *Server) fetch(ctx context.Context, repo control.OpenRepository, ref, dir string) (fetched, error) {
+func (f fetched) close() {
+	if f.repo != nil {
+		_ = f.repo.Close() // nothing is written to it any more
+	}
+}
+
+// fetch gets the commit that the first of some references which is there is at, and nothing before it, into an empty
+// folder. The caller closes it.
+func (s *Server) fetch(ctx context.Context, repo control.OpenRepository, dir string, refs ...string) (out fetched, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
 	ctx, tooLarge := watchSize(ctx, dir)
@@ -49,7 +57,13 @@ func (s *Server) fetch(ctx context.Context, repo control.OpenRepository, ref, di
 	if err != nil {
 		return fetched{}, err
 	}
-	r, err := git.PlainInit(dir, true)
+	here := sourcegit.OpenFetched(ctx, dir, s.looks)
+	defer func() {
+		if err != nil {
+			_ = here.Close() // it was not to be had
+		}
+	}()
+	r, err := git.Init(here, nil)
 	if err != nil {
 		return fetched{}, fmt.Errorf("making a folder to fetch into: %w", err)
 	}
@@ -57,12 +71,18 @@ func (s *Server) fetch(ctx context.Context, repo control.OpenRepository, ref, di
 	if err != nil {
 		return fetched{}, fmt.Errorf("naming the repository: %w", err)
 	}
-	const here = "refs/pandabox/head"
-	err = remote.FetchContext(ctx, &git.FetchOptions{Depth: 1, Auth: auth, Tags: git.NoTags, RefSpecs: []config.RefSpec{config.RefSpec("+" + ref + ":" + here)}})
+	const head = "refs/pandabox/head"
+	var ref string
+	for _, ref = range refs {
+		err = remote.FetchContext(ctx, &git.FetchOptions{Depth: 1, Auth: auth, Tags: git.NoTags, RefSpecs: []config.RefSpec{config.RefSpec("+" + ref + ":" + head)}})
+		if !errors.As(err, new(git.NoMatchingRefSpecError)) {
+			break
+		}
+	}
 	if err != nil {
 		return fetched{}, s.unfetched(ctx, repo, ref, err, tooLarge)
 	}
-	at, err := r.Reference(plumbing.ReferenceName(here), true)
+	at, err := r.Reference(plumbing.ReferenceName(head), true)
 	if err != nil {
 		return fetched{}, fmt.Errorf("reading what was fetched: %w", err)
 	}
@@ -70,12 +90,12 @@ func (s *Server) fetch(ctx context.Context, repo control.OpenRepository, ref, di
 	if err != nil {
 		return fetched{}, model.Invalid("%s of %s is no commit", ref, repo.Name).Wrap(err)
 	}
-	return fetched{c, r}, nil
+	return fetched{ref, c, here}, nil
 }
 
 // tree writes the commit's files into an empty folder.
 func (f fetched) tree(ctx context.Context, dir string) error {
-	return sourcegit.WriteTree(ctx, f.repo.Storer, f.commit.TreeHash, dir)
+	return sourcegit.WriteTree(ctx, f.repo, f.commit.TreeHash, dir)
 }
 
 // auth returns how the repository is opened: a deploy key, a token, or nothing where it is public.
@@ -111,11 +131,14 @@ var errHostKey = errors.New("the host shows another key than before")
 
 // unfetched says why a repository could not be fetched.
 func (s *Server) unfetched(ctx context.Context, repo control.OpenRepository, ref string, err error, size *sizeWatch) error {
+	var refused *model.Error
 	switch {
 	case size.exceeded():
 		return model.Errorf(model.KindTooLarge, "the commit of %s is larger than %d MB", repo.Name, fetchMax>>20).WithHint("keep large files out of the repository")
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return model.Errorf(model.KindTimeout, "fetching %s took longer than %s", repo.Name, fetchTime).Wrap(err)
+	case errors.As(err, &refused): // what was fetched is
+		return err
 	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed), strings.Contains(err.Error(), "unable to authenticate"):
 		return model.Errorf(model.KindForbidden, "%s does not let this box fetch %s", repo.Forge, repo.Name).Wrap(err).
 			WithHint("connect it with a token that may read it (--token -), or enter the deploy key at the forge: pandabox repos")
@@ -125,8 +148,7 @@ func (s *Server) unfetched(ctx context.Context, repo control.OpenRepository, ref
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		return model.NotFound("there is no repository %s, or this box may not see it", repo.URL).Wrap(err).WithHint("connect it with a token: --token -")
 	}
-	var none git.NoMatchingRefSpecError
-	if errors.As(err, &none) {
+	if errors.As(err, new(git.NoMatchingRefSpecError)) {
 		return nothing{ref + " is gone"}
 	}
 	return model.Errorf(model.KindUnavailable, "%s cannot be fetched", repo.Name).Wrap(err).WithWhy("%s", err).WithHint("is %s up, and its address right?", repo.Forge)

@@ -27,16 +27,25 @@ type Config struct {
 	HTTP    *http.Client // to report with; nil means one that takes at most 30 s for a request
 }
 
-// How many messages are read at once, each of up to maxMessage bytes, and for how long at most.
+// Bounds of reading messages, each of up to maxMessage bytes. Forges wait for an answer no longer than 10 seconds.
 const (
-	readers  = 8
-	readTime = time.Minute
+	readers   = 8 // messages at once
+	readersOf = 4 // of them, those to one hook
+	sendersOf = 2 // of them, those of one address
+	maxSender = 1000
+	waitTime  = 10 * time.Second // for a place
+	readTime  = 15 * time.Second // for a message, once it has one
 )
+
+// maxLooks is how many commits are looked through at once.
+const maxLooks = 2
 
 // Server takes messages and does what they ask for.
 type Server struct {
 	cfg     Config
-	reading chan struct{} // places
+	reading *source.Places // by hook
+	senders *source.Places // by hook and address
+	looks   chan struct{}  // places
 	refused *identity.Attempts
 	wake    chan struct{}
 
@@ -44,6 +53,7 @@ type Server struct {
 	lanes  map[string][]model.Delivery // by repository: to be done in order; there while one is under way
 	known  map[string]bool             // ids of deliveries under way
 	tokens map[string]installed        // by repository, of GitHub Apps
+	ahead  map[string]ahead            // by repository
 	wg     sync.WaitGroup
 }
 
@@ -56,8 +66,9 @@ func New(c Config) (*Server, error) {
 		c.HTTP = &http.Client{Timeout: 30 * time.Second}
 	}
 	return &Server{
-		cfg: c, reading: make(chan struct{}, readers), refused: identity.NewDenied(), wake: make(chan struct{}, 1),
-		lanes: map[string][]model.Delivery{}, known: map[string]bool{}, tokens: map[string]installed{},
+		cfg: c, reading: source.NewPlaces(readers, readersOf), senders: source.NewPlaces(maxSender, sendersOf),
+		looks: make(chan struct{}, maxLooks), refused: identity.NewDenied(), wake: make(chan struct{}, 1),
+		lanes: map[string][]model.Delivery{}, known: map[string]bool{}, tokens: map[string]installed{}, ahead: map[string]ahead{},
 	}, nil
 }
 
@@ -121,7 +132,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) (reply, int, erro
 		w.Header().Set("Allow", http.MethodPost)
 		return reply{State: "error", Detail: "only POST is answered here"}, http.StatusMethodNotAllowed, nil
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTime)) // not every writer has deadlines
+	r.Body = &timely{ReadCloser: r.Body, rc: http.NewResponseController(w)}
 	if secret, ok := strings.CutPrefix(r.URL.Path, "/deploy-hooks/"); ok {
 		out, err := s.fire(r, secret)
 		return out, http.StatusAccepted, err

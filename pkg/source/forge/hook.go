@@ -24,7 +24,7 @@ func (s *Server) fire(r *http.Request, secret string) (reply, error) {
 	if err := s.cfg.Control.DeployHooks.Known(r.Context(), secret); err != nil {
 		return reply{}, s.unknown(r, err)
 	}
-	done, err := s.place(r)
+	done, err := s.place(r, secret)
 	if err != nil {
 		return reply{}, err
 	}

@@ -1,7 +1,10 @@
 package forge
 
 import (
+	"context"
+	"io"
 	"net/http"
+	"time"
 
 	"github.com/pandabox/pandabox/pkg/control"
 	"github.com/pandabox/pandabox/pkg/identity"
@@ -39,7 +42,7 @@ func (s *Server) signed(r *http.Request, id string, repo control.OpenRepository)
 	if s.refused.Spent(r.RemoteAddr, id) {
 		return message{}, identity.TooMany()
 	}
-	done, err := s.place(r)
+	done, err := s.place(r, id)
 	if err != nil {
 		return message{}, err
 	}
@@ -55,12 +58,38 @@ func (s *Server) signed(r *http.Request, id string, repo control.OpenRepository)
 	return m, err
 }
 
-// place waits for a place among the readers.
-func (s *Server) place(r *http.Request) (leave func(), err error) {
-	select {
-	case s.reading <- struct{}{}:
-		return func() { <-s.reading }, nil
-	case <-r.Context().Done():
-		return nil, r.Context().Err()
+// place waits for a place among the readers. One who sends slowly to a hook, whose id many may know, keeps no other
+// address from that hook, and all who do none from another hook.
+func (s *Server) place(r *http.Request, at string) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(r.Context(), waitTime)
+	defer cancel()
+	sent, err := s.senders.Take(ctx, at+" "+identity.Household(r.RemoteAddr).String())
+	if err != nil {
+		return nil, busy(err)
 	}
+	read, err := s.reading.Take(ctx, at)
+	if err != nil {
+		sent()
+		return nil, busy(err)
+	}
+	return func() { read(); sent() }, nil
+}
+
+func busy(err error) error {
+	return model.Errorf(model.KindUnavailable, "too many messages come at once").Wrap(err).WithHint("send it again in a while")
+}
+
+// timely is a message that has to be there soon after it is begun to be read.
+type timely struct {
+	io.ReadCloser
+	rc    *http.ResponseController
+	begun bool
+}
+
+func (t *timely) Read(b []byte) (int, error) {
+	if !t.begun {
+		t.begun = true
+		_ = t.rc.SetReadDeadline(time.Now().Add(readTime)) // not every writer has deadlines
+	}
+	return t.ReadCloser.Read(b)
 }

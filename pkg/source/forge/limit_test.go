@@ -1,13 +1,17 @@
 package forge
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -171,6 +175,56 @@ func TestGuessingHooksIsLimited(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// slow is a message that does not come.
+type slow struct {
+	begun chan struct{}
+	ctx   context.Context
+}
+
+func (s slow) Read([]byte) (int, error) {
+	s.begun <- struct{}{}
+	<-s.ctx.Done()
+	return 0, io.ErrUnexpectedEOF
+}
+
+func TestSlowMessagesKeepNobodyOut(t *testing.T) {
+	h := newHooked(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	begun := make(chan struct{}, 1000)
+	send := func(from string) {
+		for range readers {
+			r := httptest.NewRequestWithContext(ctx, http.MethodPost, h.hook, slow{begun, ctx})
+			r.RemoteAddr = from
+			wg.Go(func() { h.server.ServeHTTP(httptest.NewRecorder(), r) })
+		}
+	}
+	begin := func(n int) {
+		t.Helper()
+		for range n {
+			select {
+			case <-begun:
+			case <-time.After(waitTime / 2):
+				t.Fatal("the slow messages are not read")
+			}
+		}
+	}
+	send(bad)
+	begin(sendersOf)
+	if code := h.status(other, h.hook, h.secret); code != http.StatusOK {
+		t.Errorf("while one sends slowly, a good message from elsewhere is answered %d", code)
+	}
+	for i := range readers {
+		send("198.51.100." + strconv.Itoa(i) + ":1000")
+	}
+	begin(readersOf - sendersOf)
+	if code := h.status(other, h.call, ""); code != http.StatusAccepted {
+		t.Errorf("while many send slowly to one hook, another is answered %d", code)
 	}
 }
 

@@ -2,6 +2,7 @@ package forge
 
 import (
 	"crypto/subtle"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -125,7 +126,11 @@ func (m message) github(forge model.Forge) (model.Arrival, string, error) {
 	}
 	switch e := e.(type) {
 	case *github.PushEvent:
-		return githubPush(e)
+		a, name, err := githubPush(e)
+		if err == nil && forge == model.ForgeGitea && m.shortened(len(e.Commits)) { //nolint:staticcheck // as in githubPush
+			a.All = true
+		}
+		return bounded(a), name, err
 	case *github.PullRequestEvent:
 		return githubPull(e)
 	}
@@ -156,11 +161,25 @@ func githubPush(e *github.PushEvent) (model.Arrival, string, error) {
 			a.Message, a.Author, a.URL = c.GetMessage(), c.GetAuthor().GetName(), c.GetURL()
 		}
 	}
-	return bounded(a), name, nil
+	return a, name, nil
 }
 
-// toldCommits is how many commits of a push a forge tells of at most: GitLab 20, GitHub 2048, Gitea 30 by default.
+// toldCommits is how many commits of a push a forge tells of at most: GitLab 20, GitHub 2048.
 const toldCommits = 20
+
+// giteaCommits is how many Gitea and Forgejo tell of by default; newer ones say of how many that are.
+const giteaCommits = 5
+
+// shortened tells whether Gitea left out commits of a push it told so many of.
+func (m message) shortened(told int) bool {
+	var of struct {
+		Commits int `json:"total_commits"`
+	}
+	if err := json.Unmarshal(m.payload, &of); err != nil || of.Commits == 0 {
+		return told >= giteaCommits
+	}
+	return of.Commits > told
+}
 
 // maxChanged bounds the paths that are kept of a push; with more of them all count.
 const maxChanged = 5000

@@ -115,6 +115,23 @@ func TestWhatMessagesTellOf(t *testing.T) {
 	}
 }
 
+// TestWhatGiteaLeavesOut are commits: it tells of the first few.
+func TestWhatGiteaLeavesOut(t *testing.T) {
+	push := func(told int, more string) string {
+		commits := strings.TrimSuffix(strings.Repeat(`{"id":"c","added":["a"]},`, told), ",")
+		return fmt.Sprintf(`{"ref":"refs/heads/main","before":%q,"after":%q,"repository":{"full_name":"acme/shop"},"commits":[%s]%s}`,
+			strings.Repeat("b", 40), strings.Repeat("a", 40), commits, more)
+	}
+	for body, all := range map[string]bool{
+		push(5, `,"total_commits":6`): true, push(5, `,"total_commits":5`): false, push(10, `,"total_commits":10`): false, push(4, ""): false, push(5, ""): true,
+	} {
+		a, err := message{"1", "push", []byte(body)}.arrival(repo(model.ForgeGitea))
+		if err != nil || a.All != all || (len(a.Changed) == 0) != all {
+			t.Errorf("%s tells of all: %t, %d paths (%v)", body, a.All, len(a.Changed), err)
+		}
+	}
+}
+
 func FuzzMessages(f *testing.F) {
 	f.Add("push", `{"ref":"refs/heads/main","after":"a"}`)
 	f.Add("pull_request", `{"action":"opened","pull_request":null}`)

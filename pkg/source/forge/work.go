@@ -3,6 +3,7 @@ package forge
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -34,12 +35,12 @@ func (s *Server) Run(ctx context.Context) {
 
 // look gives each delivery that is new to its repository's lane.
 func (s *Server) look(ctx context.Context) error {
-	pending, err := s.cfg.Control.Repositories.Pending(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pending, err := s.cfg.Control.Repositories.Pending(ctx) // with the lock, so that none is read as pending and forgotten as done in between
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, d := range pending {
 		if s.known[d.ID] {
 			continue
@@ -141,18 +142,31 @@ func (s *Server) ship(ctx context.Context, repo control.OpenRepository, d model.
 		return nil, err
 	}
 	defer done()
-	f, err := s.fetch(ctx, repo, a.Ref, dir)
+	refs := []string{a.Ref}
+	if a.Ref == "" { // what production is made of by default
+		refs = []string{"refs/heads/main", "refs/heads/master"}
+	}
+	f, err := s.fetch(ctx, repo, dir, refs...)
 	if err != nil {
 		return nil, err
 	}
-	at := f.commit.Hash.String()
-	if a.Commit != "" && a.Commit != at {
-		return nil, nothing{"a newer commit is there; its own message deploys it"}
+	defer f.close()
+	if a.Branch == "" {
+		a.Branch = strings.TrimPrefix(f.ref, "refs/heads/")
 	}
-	if a.Message == "" || a.Pull == nil {
+	at := f.commit.Hash.String()
+	late := a.Commit != "" && a.Commit != at
+	if late && a.Pull != nil {
+		return nil, newer()
+	}
+	if !late && (a.Message == "" || a.Pull == nil) {
 		a.Message = f.commit.Message
 	}
+	already := s.already(repo.ID, at, late)
 	targets, err := s.targets(ctx, repo, a)
+	if err == nil && a.Pull == nil && a.Env == "" {
+		targets, err = s.due(ctx, repo, late, targets, already)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -164,6 +178,7 @@ func (s *Server) ship(ctx context.Context, repo control.OpenRepository, d model.
 	if err := f.tree(ctx, tree); err != nil {
 		return s.allFail(ctx, repo, at, targets, err)
 	}
+	f.close()
 	remove(dir) // the tree is all that is needed
 	subject, _, _ := strings.Cut(strings.TrimSpace(f.commit.Message), "\n")
 	rev := model.Revision{Commit: at, Branch: a.Branch, Subject: clip(subject), Author: clip(f.commit.Author.Name), URL: clip(a.URL)}
@@ -179,8 +194,77 @@ func (s *Server) ship(ctx context.Context, repo control.OpenRepository, d model.
 		}
 		out = append(out, one)
 	}
+	if late {
+		s.wentAhead(repo.ID, at, out)
+	}
 	return out, nil
 }
+
+// ahead is where a commit was deployed to before its own message came.
+type ahead struct {
+	commit string
+	envs   map[string]bool
+}
+
+func (s *Server) wentAhead(repositoryID, commit string, shipped []ship) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.ahead[repositoryID]
+	if one.commit != commit {
+		one = ahead{commit, map[string]bool{}}
+	}
+	for _, t := range shipped {
+		if t.err == nil {
+			one.envs[t.env] = true
+		}
+	}
+	s.ahead[repositoryID] = one
+}
+
+// already returns the environments that a commit was deployed to ahead of its message, which is the one that is not late.
+func (s *Server) already(repositoryID, commit string, late bool) map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	one := s.ahead[repositoryID]
+	if !late {
+		delete(s.ahead, repositoryID)
+	}
+	if one.commit != commit {
+		return nil
+	}
+	return maps.Clone(one.envs)
+}
+
+// due returns the targets of a push that are to be deployed to now. Of one that came late, since a newer commit is there,
+// those are left to the newer one's message which it deploys for sure: where only some paths count, it may change none of
+// them. What was deployed so before its own message came is not deployed again.
+func (s *Server) due(ctx context.Context, repo control.OpenRepository, late bool, targets []control.PushTarget, already map[string]bool) ([]control.PushTarget, error) {
+	some := map[string]bool{}
+	if late {
+		all, err := s.cfg.Control.Trackings.List(ctx, repo.Actor(), repo.Org, repo.App)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range all {
+			some[t.Env] = len(t.Patterns()) > 0
+		}
+	}
+	var out []control.PushTarget
+	for _, t := range targets {
+		if !already[t.Env] && (!late || some[t.Env]) {
+			out = append(out, t)
+		}
+	}
+	switch {
+	case len(out) > 0:
+		return out, nil
+	case late:
+		return nil, newer()
+	}
+	return nil, nothing{"it was deployed with the message before"}
+}
+
+func newer() error { return nothing{"a newer commit is there; its own message deploys it"} }
 
 // allFail is a commit that cannot be deployed anywhere: the forge is told so for each environment.
 func (s *Server) allFail(ctx context.Context, repo control.OpenRepository, commit string, targets []control.PushTarget, err error) ([]ship, error) {

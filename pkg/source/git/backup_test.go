@@ -108,7 +108,7 @@ func TestABackupIsOfOneMoment(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer w.server.lock("app-1")()
-		if err := w.server.merge(home, names, 9); err != nil {
+		if err := home.merge(names, 9); err != nil {
 			t.Fatal(err)
 		}
 	})

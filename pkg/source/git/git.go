@@ -31,6 +31,8 @@ const (
 	MaxPacks       = 20        // of one repository, before they are made one
 	MaxRepository  = 4 << 30   // bytes of one repository, before it begins anew
 	maxAtOnce      = 2         // packs looked through at once, on the whole box
+	maxMoving      = 16        // packs on their way from or to clients at once, on the whole box
+	maxMovingOf    = 4         // of them, those of one org
 	maxRefName     = 250       // bytes
 	drainFactor    = 4         // what is refused for its size is read to its end up to so many times the bound
 	defaultStall   = 2 * time.Minute
@@ -93,7 +95,8 @@ type Config struct {
 type Server struct {
 	*Repositories
 	cfg   Config
-	looks chan struct{} // one token per pack being looked through
+	looks chan struct{} // one token per pack being looked through; nobody waits for a client or a lock with one
+	moves *source.Places
 
 	busyMu sync.Mutex
 	busy   map[string]bool // by ORG/APP: a push is under way
@@ -119,7 +122,7 @@ func New(c Config) (*Server, error) {
 	if c.Keep == 0 {
 		c.Keep = defaultKeep
 	}
-	return &Server{Repositories: c.Repositories, cfg: c, looks: make(chan struct{}, maxAtOnce), busy: map[string]bool{}}, nil
+	return &Server{Repositories: c.Repositories, cfg: c, looks: make(chan struct{}, maxAtOnce), moves: source.NewPlaces(maxMoving, maxMovingOf), busy: map[string]bool{}}, nil
 }
 
 // begin marks a push to an app as under way, and refuses a second.

@@ -1,6 +1,7 @@
 package git
 
 import (
+	"context"
 	"crypto/sha1" //nolint:gosec // git names packs by it
 	"encoding/binary"
 	"errors"
@@ -14,7 +15,7 @@ const packHeader = 12 // bytes: PACK, the version, how many objects
 
 // bound keeps a repository from growing without end: many packs become one, and one that is too large begins anew. Then
 // git sends all of the history with the next push.
-func (s *Server) bound(r *repo) error {
+func (s *Server) bound(ctx context.Context, r *repo) error {
 	names, err := packsIn(r.packDir())
 	if err != nil {
 		return err
@@ -31,7 +32,7 @@ func (s *Server) bound(r *repo) error {
 	case size > MaxRepository || len(names) > MaxPacks && objects > MaxObjects:
 		return r.empty(names)
 	case len(names) > MaxPacks:
-		return s.merge(r, names, uint32(objects)) // at most MaxObjects
+		return s.look(ctx, func() error { return r.merge(names, uint32(objects)) }) // at most MaxObjects
 	}
 	return nil
 }
@@ -70,10 +71,8 @@ func (r *repo) drop(name string) error {
 
 // merge makes one pack of many by putting one's objects behind the other's: a difference names its base by how far in
 // front of it that stands, or by hash, and no pack here has one to an object of another.
-func (s *Server) merge(r *repo, names []string, objects uint32) (err error) {
-	s.looks <- struct{}{}
-	defer func() { <-s.looks }()
-	f, err := os.CreateTemp(r.packDir(), "merge-")
+func (r *repo) merge(names []string, objects uint32) (err error) {
+	f, err := os.CreateTemp(r.packDir(), mergeFile)
 	if err != nil {
 		return fmt.Errorf("merging packs: %w", err)
 	}

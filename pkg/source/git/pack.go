@@ -22,12 +22,6 @@ const packTrailer = 20 // bytes: the SHA-1 of what stands before it
 // take writes the pack that r begins with into dir and indexes it there. No object is held in memory but the one that is
 // looked at and what it is a difference to.
 func (s *Server) take(ctx context.Context, r io.Reader, dir string) error {
-	select { // looking through a pack takes memory and a core
-	case s.looks <- struct{}{}:
-		defer func() { <-s.looks }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 	f, err := os.CreateTemp(dir, "pack-")
 	if err != nil {
 		return fmt.Errorf("taking a pack: %w", err)
@@ -35,16 +29,27 @@ func (s *Server) take(ctx context.Context, r io.Reader, dir string) error {
 	defer func() { _ = os.Remove(f.Name()) }()
 	name, err := s.receivePack(ctx, r, f)
 	if count, _, _ := measure(f.Name()); err == nil && count > 0 {
-		err = indexPack(f, filepath.Join(dir, name))
+		err = s.look(ctx, func() error { return indexPack(f, filepath.Join(dir, name)) })
 	}
 	return errors.Join(err, f.Close())
+}
+
+// look does what takes memory and a core once there is a place for it. It must not wait for a client, nor for a lock.
+func (s *Server) look(ctx context.Context, do func() error) error {
+	select {
+	case s.looks <- struct{}{}:
+		defer func() { <-s.looks }()
+		return do()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // receivePack copies a pack and looks at the bounds of each object on the way. It returns what git calls the pack.
 func (s *Server) receivePack(ctx context.Context, r io.Reader, f *os.File) (string, error) {
 	in := &bounded{ctx: ctx, r: r, left: s.cfg.MaxPack, most: s.cfg.MaxPack}
 	scan := packfile.NewScanner(io.TeeReader(in, f))
-	err := s.scanPack(scan)
+	err := scanPack(scan, s.cfg.MaxBlob)
 	if in.err != nil {
 		err = in.err
 	}
@@ -74,7 +79,7 @@ func (s *Server) receivePack(ctx context.Context, r io.Reader, f *os.File) (stri
 
 // scanPack refuses a pack that would become too much. What a difference makes is written at its beginning, and not
 // exceeded by whoever applies it.
-func (s *Server) scanPack(scan *packfile.Scanner) error {
+func scanPack(scan *packfile.Scanner, maxBlob int64) error {
 	_, count, err := scan.Header()
 	if errors.Is(err, packfile.ErrEmptyPackfile) {
 		return malformed("there is no pack")
@@ -91,8 +96,8 @@ func (s *Server) scanPack(scan *packfile.Scanner) error {
 		if err != nil {
 			return err
 		}
-		if h.Length > s.cfg.MaxBlob || h.Length < 0 {
-			return s.tooLarge(h.Length)
+		if h.Length > maxBlob || h.Length < 0 {
+			return tooLarge(h.Length, maxBlob)
 		}
 		var begins head
 		n, _, err := scan.NextObject(&begins)
@@ -108,8 +113,8 @@ func (s *Server) scanPack(scan *packfile.Scanner) error {
 			if !ok {
 				return malformed("a difference does not say what it makes")
 			}
-			if size = max(base, made); size > s.cfg.MaxBlob {
-				return s.tooLarge(size)
+			if size = max(base, made); size > maxBlob {
+				return tooLarge(size, maxBlob)
 			}
 		}
 		if all += size; all > MaxInflated {
@@ -119,9 +124,9 @@ func (s *Server) scanPack(scan *packfile.Scanner) error {
 	return nil
 }
 
-func (s *Server) tooLarge(size int64) error {
+func tooLarge(size, maxBlob int64) error {
 	return model.Errorf(model.KindTooLarge, "a file in the push is %d MB", size>>20).
-		WithHint("at most %d MB fit in one file; fetch it in the build, or take it out of the history: git filter-repo", s.cfg.MaxBlob>>20)
+		WithHint("at most %d MB fit in one file; fetch it in the build, or take it out of the history: git filter-repo", maxBlob>>20)
 }
 
 // head keeps the first bytes of what is written to it.

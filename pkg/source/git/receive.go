@@ -78,7 +78,13 @@ func (p *push) run(ctx context.Context, in io.Reader, ended func()) (err error) 
 		return fmt.Errorf("making a folder for a push: %w", err)
 	}
 	if p.want.packed() {
-		if err := p.take(ctx, in, fresh.packDir()); err != nil {
+		leave, err := p.moves.Take(ctx, p.at.org)
+		if err != nil {
+			return err
+		}
+		err = p.take(ctx, in, fresh.packDir())
+		leave()
+		if err != nil {
 			return err
 		}
 	}
@@ -230,7 +236,10 @@ func (p *push) keep(ctx context.Context, fresh *repo, shallow map[plumbing.Hash]
 	if err := home.setRefs(p.refs); err != nil {
 		return err
 	}
-	return p.bound(home)
+	if err := p.bound(ctx, home); err != nil { // the push is kept all the same; the next one tries again
+		p.cfg.Logger.Error().Err(err).Str("app", p.at.String()).Msg("a repository cannot be made smaller")
+	}
+	return nil
 }
 
 // headOf chooses what a clone shows first.

@@ -23,6 +23,8 @@ const (
 	shallowFile = "shallow"
 	branches    = "refs/heads/"
 	tags        = "refs/tags/"
+	newFile     = "new-"   // begins the names of files that are not written to the end
+	mergeFile   = "merge-" // of a pack that many are made to
 	objectCache = 16 << 20 // bytes
 	largeObject = 1 << 20  // bytes; larger ones are read from the disk as they are used
 )
@@ -140,6 +142,33 @@ func packsIn(dir string) ([]string, error) {
 	return out, nil
 }
 
+// sweep removes files that were never written to the end, and packs and indexes without the other half: one of those is
+// half way into the repository, or out of it, so that nothing needs it, and nothing can be read beside it.
+func (r *repo) sweep() error {
+	var errs []error
+	for _, dir := range []string{r.dir, r.packDir()} {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("looking through a repository: %w", err)
+		}
+		there := map[string]bool{}
+		for _, e := range entries {
+			there[e.Name()] = true
+		}
+		for name := range there {
+			pack, isPack := strings.CutSuffix(name, ".pack")
+			index, isIndex := strings.CutSuffix(name, ".idx")
+			if isPack && !there[pack+".idx"] || isIndex && !there[index+".pack"] || strings.HasPrefix(name, newFile) || strings.HasPrefix(name, mergeFile) {
+				errs = append(errs, os.Remove(filepath.Join(dir, name)))
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("removing what a push left: %w", err)
+	}
+	return nil
+}
+
 func eachLine(file string, yield func(string)) error {
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -157,7 +186,7 @@ func eachLine(file string, yield func(string)) error {
 
 // writeWhole replaces a file, on the disk when it returns.
 func writeWhole(file string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(file), "new-")
+	f, err := os.CreateTemp(filepath.Dir(file), newFile)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", filepath.Base(file), err)
 	}

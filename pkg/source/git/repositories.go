@@ -19,7 +19,8 @@ type Repositories struct {
 	locks map[string]*sync.RWMutex // by app
 }
 
-// Open makes the folder where it is not there, and removes what pushes left that were under way when pandabox ended.
+// Open makes the folder where it is not there, and removes what pushes left that were under way when pandabox ended, in the
+// repositories too.
 func Open(dir string) (*Repositories, error) {
 	in := filepath.Join(dir, incoming)
 	if err := os.RemoveAll(in); err != nil {
@@ -27,6 +28,15 @@ func Open(dir string) (*Repositories, error) {
 	}
 	if err := os.MkdirAll(in, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of pushes: %w", err)
+	}
+	homes, err := filepath.Glob(filepath.Join(dir, "*"+repositoryEnds))
+	if err != nil {
+		return nil, err
+	}
+	for _, home := range homes {
+		if err := openRepo(home).sweep(); err != nil {
+			return nil, err
+		}
 	}
 	return &Repositories{dir: dir, locks: map[string]*sync.RWMutex{}}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,7 +41,7 @@ type SSH struct {
 	host   ssh.Signer
 
 	mu   sync.Mutex
-	from map[string]int // open connections by address
+	from map[netip.Addr]int // open connections by address, of IPv6 by network
 	all  int
 	wg   sync.WaitGroup
 	ctx  context.Context // of NewSSH's caller: the library's callback is given none
@@ -52,7 +53,7 @@ func (s *Server) NewSSH(ctx context.Context, hostKey string) (*SSH, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &SSH{s: s, host: signer, ctx: context.WithoutCancel(ctx), from: map[string]int{}}
+	d := &SSH{s: s, host: signer, ctx: context.WithoutCancel(ctx), from: map[netip.Addr]int{}}
 	d.config = &ssh.ServerConfig{ServerVersion: sshServerPrefix, MaxAuthTries: maxAuthTries}
 	d.config.AddHostKey(signer)
 	return d, nil
@@ -137,7 +138,7 @@ func (d *SSH) Serve(ctx context.Context, l net.Listener) error {
 
 // admit counts a connection, unless there are too many.
 func (d *SSH) admit(c net.Conn) (release func(), ok bool) {
-	host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
+	host := identity.Household(c.RemoteAddr().String())
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.all >= MaxConnections || d.from[host] >= maxFromOne {
@@ -189,18 +190,18 @@ func (d *SSH) connection(ctx context.Context, c net.Conn) {
 			return
 		}
 		idle.Stop()
-		d.session(ctx, actor, channel, reqs) // one at a time: git opens no second
+		d.session(ctx, actor, &steadyChannel{channel, c, d.s.cfg.Stall}, reqs) // one at a time: git opens no second
 		idle.Reset(idleTime)
 	}
 }
 
 // session runs the one command of a session.
-func (d *SSH) session(ctx context.Context, actor model.Actor, ch ssh.Channel, reqs <-chan *ssh.Request) {
+func (d *SSH) session(ctx context.Context, actor model.Actor, ch *steadyChannel, reqs <-chan *ssh.Request) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer func() { _ = ch.Close() }() // ends reqs
-	late := time.AfterFunc(idleTime, func() { _ = ch.Close() })
+	late := time.AfterFunc(idleTime, ch.hangUp)
 	defer late.Stop()
 	for r := range reqs {
 		if r.Type != "exec" && r.Type != "shell" {
@@ -279,7 +280,23 @@ func splitCommand(command string) (service, path string, ok bool) {
 	return service, path, ok && path != "" && (service == receivePack || service == uploadPack)
 }
 
-// steadyConn is a connection whose other end must take what is written. What it sends is bounded where it is read.
+// steadyChannel is a channel whose other end must send something while it is waited for.
+type steadyChannel struct {
+	ssh.Channel
+	conn  net.Conn
+	stall time.Duration
+}
+
+// hangUp ends the connection: a channel ends only when the other end agrees.
+func (c *steadyChannel) hangUp() { _ = c.conn.Close() }
+
+func (c *steadyChannel) Read(b []byte) (int, error) {
+	late := time.AfterFunc(c.stall, c.hangUp)
+	defer late.Stop()
+	return c.Channel.Read(b)
+}
+
+// steadyConn is a connection whose other end must take what is written. What it sends is waited for where it is read.
 type steadyConn struct {
 	net.Conn
 	stall time.Duration

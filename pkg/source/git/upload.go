@@ -32,12 +32,11 @@ func (s *Server) upload(ctx context.Context, actor model.Actor, at place, in io.
 	if id == "" {
 		return model.NotFound("nothing was pushed to %s yet", at.app).WithHint("git push pandabox main")
 	}
-	select {
-	case s.looks <- struct{}{}:
-		defer func() { <-s.looks }()
-	case <-ctx.Done():
-		return ctx.Err()
+	leave, err := s.moves.Take(ctx, at.org)
+	if err != nil {
+		return err
 	}
+	defer leave()
 	unlock := s.share(id)
 	defer unlock()
 	r := openRepo(s.dirOf(id))
@@ -48,6 +47,9 @@ func (s *Server) upload(ctx context.Context, actor model.Actor, at place, in io.
 		return err
 	}
 	if done, err := f.readHaves(lines, out, once); err != nil || !done {
+		return err
+	}
+	if err := s.look(ctx, func() error { return f.choose(ctx) }); err != nil {
 		return err
 	}
 	return f.send(ctx, out)
@@ -142,8 +144,8 @@ func (f *fetch) readHaves(lines *pktline.Scanner, out io.Writer, once bool) (don
 	return false, lines.Err()
 }
 
-// send writes the pack.
-func (f *fetch) send(ctx context.Context, out io.Writer) error {
+// choose lists what is sent.
+func (f *fetch) choose(ctx context.Context) error {
 	for _, h := range f.haves {
 		if err := f.walk(ctx, h, false); err != nil {
 			return err
@@ -154,6 +156,12 @@ func (f *fetch) send(ctx context.Context, out io.Writer) error {
 			return err
 		}
 	}
+	f.seen = nil
+	return nil
+}
+
+// send writes the pack.
+func (f *fetch) send(ctx context.Context, out io.Writer) error {
 	if !slices.Contains(f.caps, sideBand) {
 		return f.pack(ctx, out)
 	}
