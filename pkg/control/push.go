@@ -39,6 +39,9 @@ const Untracked = "no environment tracks the branch "
 // skipMark in a commit's message keeps it from being deployed.
 var skipMark = regexp.MustCompile(`(?i)\[(skip|no) (deploy|ci)\]|\[(deploy|ci) skip\]`)
 
+// Skips tells whether a commit's message keeps it from being deployed.
+func Skips(message string) bool { return skipMark.MatchString(message) }
+
 // Targets returns the environments of an app that track the push's branch and want it now; an app that is not there yet
 // is meant for production. skipped says in a few words why there are none: "no environment tracks the branch feature/x".
 func (p *Pushes) Targets(ctx context.Context, actor model.Actor, org, app string, push Push) (targets []PushTarget, skipped string, err error) {

@@ -144,4 +144,8 @@ func TestTwoPushesInARowOfAllPaths(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "a newer commit is there") {
 		t.Errorf("the first is deployed: %v", err)
 	}
+	f.commit("[skip deploy]", 0)
+	if shipped, err := f.server.ship(t.Context(), f.repo, model.Delivery{ID: "2", Arrival: &model.Arrival{Branch: "main", Ref: "refs/heads/main", Commit: first, Changed: []string{"app/Dockerfile"}}}); err != nil || len(shipped) != 1 {
+		t.Errorf("the first is lost behind one that is not to be deployed: %+v, %v", shipped, err)
+	}
 }

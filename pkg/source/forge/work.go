@@ -165,7 +165,7 @@ func (s *Server) ship(ctx context.Context, repo control.OpenRepository, d model.
 	already := s.already(repo.ID, at, late)
 	targets, err := s.targets(ctx, repo, a)
 	if err == nil && a.Pull == nil && a.Env == "" {
-		targets, err = s.due(ctx, repo, late, targets, already)
+		targets, err = s.due(ctx, repo, late, f.commit.Message, targets, already)
 	}
 	if err != nil {
 		return nil, err
@@ -236,9 +236,9 @@ func (s *Server) already(repositoryID, commit string, late bool) map[string]bool
 }
 
 // due returns the targets of a push that are to be deployed to now. Of one that came late, since a newer commit is there,
-// those are left to the newer one's message which it deploys for sure: where only some paths count, it may change none of
-// them. What was deployed so before its own message came is not deployed again.
-func (s *Server) due(ctx context.Context, repo control.OpenRepository, late bool, targets []control.PushTarget, already map[string]bool) ([]control.PushTarget, error) {
+// those are left to the newer one's message which it deploys for sure: it may say [skip deploy], or change no path that
+// counts. What was deployed so before its own message came is not deployed again.
+func (s *Server) due(ctx context.Context, repo control.OpenRepository, late bool, newest string, targets []control.PushTarget, already map[string]bool) ([]control.PushTarget, error) {
 	some := map[string]bool{}
 	if late {
 		all, err := s.cfg.Control.Trackings.List(ctx, repo.Actor(), repo.Org, repo.App)
@@ -251,7 +251,7 @@ func (s *Server) due(ctx context.Context, repo control.OpenRepository, late bool
 	}
 	var out []control.PushTarget
 	for _, t := range targets {
-		if !already[t.Env] && (!late || some[t.Env]) {
+		if !already[t.Env] && (!late || some[t.Env] || control.Skips(newest)) {
 			out = append(out, t)
 		}
 	}
