@@ -122,17 +122,17 @@ RUN mkdir /m; mount -t tmpfs none /m && echo MOUNTED; mount -t proc none /m && e
 RUN mknod /sda b 254 0 && head -c 1 /sda && echo DEVICE; mknod /kmem c 1 2 && head -c 1 /kmem && echo DEVICE; true
 RUN kill -9 %d && echo KILLED; ls -d /proc/%d && echo SEEN; chroot /proc/1/root /bin/sh -c 'ls /work' && echo ESCAPED; true
 RUN echo x >/proc/sys/kernel/hostname && echo SYSCTL; echo x >/proc/sysrq-trigger && echo SYSCTL; hostname evil && echo SYSCTL; true
-RUN ls /sys/fs/cgroup/*/ >/dev/null 2>&1; for f in /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory/cgroup.procs /sys/fs/cgroup/memory.max /sys/fs/cgroup/cgroup.procs; do echo 1 >$f && echo CGROUP; done; true
+RUN ls /sys/fs/cgroup/*/ >/dev/null 2>&1; for f in /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory/cgroup.procs /sys/fs/cgroup/memory.max /sys/fs/cgroup/cgroup.procs; do [ -e $f ] && echo 1 >$f && echo CGROUP; done; true
 RUN find / -xdev -type s 2>/dev/null | while read f; do echo SOCKET $f; done; true
-RUN gw=$(ip route | sed -n 's/default via \([0-9.]*\).*/\1/p'); echo gateway $gw; for a in 127.0.0.1 $gw; do wget -q -T 2 -O - http://$a:%d/ && echo REACHED $a; done; true
-RUN wget -q -T 2 -O - http://169.254.169.254/ && echo REACHED metadata; true
+RUN gw=$(ip route | sed -n 's/default via \([0-9.]*\).*/\1/p'); echo gateway $gw; for a in 127.0.0.1 $gw; do nc -w 2 $a %d </dev/null && echo REACHED $a; done; nc -w 2 $gw 53 </dev/null && echo can reach
+RUN nc -w 2 169.254.169.254 80 </dev/null && echo REACHED metadata; true
 `, victim, victim, port))
-	for _, bad := range []string{"|MOUNTED", "|DEVICE", "|KILLED", "|SEEN", "|ESCAPED", "|SYSCTL", "|CGROUP", "|SOCKET", "|REACHED", "the box"} {
+	for _, bad := range []string{"|MOUNTED", "|DEVICE", "|KILLED", "|SEEN", "|ESCAPED", "|SYSCTL", "|CGROUP", "|SOCKET", "|REACHED"} {
 		if strings.Contains(log, bad) {
 			t.Errorf("a build could: %s", bad)
 		}
 	}
-	if !strings.Contains(log, "gateway 10.") || !strings.Contains(log, "Seccomp:\t2") {
+	if !strings.Contains(log, "gateway 10.") || !strings.Contains(log, "|can reach") || !strings.Contains(log, "Seccomp:\t2") {
 		t.Error("the build has no network or no seccomp filter")
 	}
 	if t.Failed() {

@@ -58,7 +58,7 @@ func newHooked(t *testing.T) *hooked {
 		t.Fatal(err)
 	}
 	out := &hooked{T: t, log: &strings.Builder{}, hook: made.Hook[strings.Index(made.Hook, "/hooks/"):], secret: made.Signed, call: h.Address[strings.Index(h.Address, "/deploy-hooks/"):]}
-	if out.server, err = New(Config{Control: c, Source: s, Logger: zerolog.New(out.log)}); err != nil {
+	if out.server, err = New(Config{Control: c, Source: s, Logger: zerolog.New(zerolog.SyncWriter(out.log))}); err != nil {
 		t.Fatal(err)
 	}
 	return out
