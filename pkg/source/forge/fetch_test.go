@@ -140,12 +140,21 @@ func TestTwoPushesInARowOfAllPaths(t *testing.T) {
 	f := newForged(t)
 	first := f.commit("app/Dockerfile", 0)
 	f.commit("docs/page", 0)
-	_, err := f.server.ship(t.Context(), f.repo, model.Delivery{ID: "1", Arrival: &model.Arrival{Branch: "main", Ref: "refs/heads/main", Commit: first, Changed: []string{"app/Dockerfile"}}})
-	if err == nil || !strings.Contains(err.Error(), "a newer commit is there") {
+	pushed := func(id string) ([]ship, error) {
+		return f.server.ship(t.Context(), f.repo, model.Delivery{ID: id, Arrival: &model.Arrival{Branch: "main", Ref: "refs/heads/main", Commit: first, Changed: []string{"app/Dockerfile"}}})
+	}
+	if _, err := pushed("1"); err == nil || !strings.Contains(err.Error(), "a newer commit is there") {
 		t.Errorf("the first is deployed: %v", err)
 	}
 	f.commit("[skip deploy]", 0)
-	if shipped, err := f.server.ship(t.Context(), f.repo, model.Delivery{ID: "2", Arrival: &model.Arrival{Branch: "main", Ref: "refs/heads/main", Commit: first, Changed: []string{"app/Dockerfile"}}}); err != nil || len(shipped) != 1 {
+	if shipped, err := pushed("2"); err != nil || len(shipped) != 1 {
 		t.Errorf("the first is lost behind one that is not to be deployed: %+v, %v", shipped, err)
+	}
+	root := model.Actor{ID: "root", Name: "root on this box", Root: true}
+	if _, err := f.server.cfg.Control.Deploys.Create(t.Context(), root, control.Ref{App: "shop"}, control.NewDeploy{Image: model.Image{Digest: "sha256:" + strings.Repeat("a", 64)}, Revision: &model.Revision{Commit: first}}); err != nil {
+		t.Fatal(err)
+	}
+	if shipped, err := pushed("3"); err == nil {
+		t.Errorf("the first is deployed again: %+v", shipped)
 	}
 }

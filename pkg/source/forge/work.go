@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/pandabox/pandabox/pkg/control"
 	"github.com/pandabox/pandabox/pkg/model"
 	"github.com/pandabox/pandabox/pkg/source"
@@ -165,7 +167,7 @@ func (s *Server) ship(ctx context.Context, repo control.OpenRepository, d model.
 	already := s.already(repo.ID, at, late)
 	targets, err := s.targets(ctx, repo, a)
 	if err == nil && a.Pull == nil && a.Env == "" {
-		targets, err = s.due(ctx, repo, late, f.commit.Message, targets, already)
+		targets, err = s.due(ctx, repo, a.Commit, f.commit, targets, already)
 	}
 	if err != nil {
 		return nil, err
@@ -238,7 +240,8 @@ func (s *Server) already(repositoryID, commit string, late bool) map[string]bool
 // due returns the targets of a push that are to be deployed to now. Of one that came late, since a newer commit is there,
 // those are left to the newer one's message which it deploys for sure: it may say [skip deploy], or change no path that
 // counts. What was deployed so before its own message came is not deployed again.
-func (s *Server) due(ctx context.Context, repo control.OpenRepository, late bool, newest string, targets []control.PushTarget, already map[string]bool) ([]control.PushTarget, error) {
+func (s *Server) due(ctx context.Context, repo control.OpenRepository, pushed string, newest *object.Commit, targets []control.PushTarget, already map[string]bool) ([]control.PushTarget, error) {
+	late := pushed != "" && pushed != newest.Hash.String()
 	some := map[string]bool{}
 	if late {
 		all, err := s.cfg.Control.Trackings.List(ctx, repo.Actor(), repo.Org, repo.App)
@@ -251,9 +254,20 @@ func (s *Server) due(ctx context.Context, repo control.OpenRepository, late bool
 	}
 	var out []control.PushTarget
 	for _, t := range targets {
-		if !already[t.Env] && (!late || some[t.Env] || control.Skips(newest)) {
-			out = append(out, t)
+		if already[t.Env] {
+			continue
 		}
+		if late && !some[t.Env] {
+			if !control.Skips(newest.Message) {
+				continue
+			}
+			if was, err := s.released(ctx, repo, t.Env, pushed, newest.Hash.String()); err != nil {
+				return nil, err
+			} else if was {
+				continue
+			}
+		}
+		out = append(out, t)
 	}
 	switch {
 	case len(out) > 0:
@@ -262,6 +276,17 @@ func (s *Server) due(ctx context.Context, repo control.OpenRepository, late bool
 		return nil, newer()
 	}
 	return nil, nothing{"it was deployed with the message before"}
+}
+
+// released tells whether one of the commits serves, is to, or once did.
+func (s *Server) released(ctx context.Context, repo control.OpenRepository, env string, commits ...string) (bool, error) {
+	all, err := s.cfg.Control.Releases.List(ctx, repo.Actor(), control.Ref{Org: repo.Org, App: repo.App, Env: env}, control.Page{Limit: control.MaxPageLimit})
+	if model.KindOf(err) == model.KindNotFound { // nothing was deployed there yet
+		return false, nil
+	}
+	return slices.ContainsFunc(all.Items, func(r control.Release) bool {
+		return (r.Good || r.Wanted) && r.Revision != nil && slices.Contains(commits, r.Revision.Commit)
+	}), err
 }
 
 func newer() error { return nothing{"a newer commit is there; its own message deploys it"} }
