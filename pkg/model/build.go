@@ -62,7 +62,7 @@ type BuildPlan struct {
 	File       string   `json:"file,omitempty"`       // the source's own Dockerfile; "" where one was written for it
 	Dockerfile string   `json:"dockerfile,omitempty"` // its text; "" where there is nothing to build
 	Output     string   `json:"output,omitempty"`     // of a static site: the folder that is served
-	Reasons    []string `json:"reasons,omitempty"`    // "go.mod says go 1.26"
+	Reasons    []string `json:"reasons,omitempty"`    // "1.26 by go.mod"
 }
 
 // Static tells whether the plan makes a static site.

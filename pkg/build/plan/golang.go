@@ -3,6 +3,7 @@ package plan
 import (
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -13,6 +14,13 @@ import (
 
 // defaultGo is the Go of go.mod files that name none.
 const defaultGo = "1.26"
+
+var (
+	oldGo   = regexp.MustCompile(`^1(\.([0-9]|1[0-8]))?$`) // older than Debian bookworm: there are no such images
+	goFile  = regexp.MustCompile(`\.go$`)
+	importC = regexp.MustCompile(`(?m)^(import)?[ \t]+"C"`)
+	needsC  = regexp.MustCompile(`^github\.com/(mattn/go-sqlite3|confluentinc/confluent-kafka-go|marcboeker/go-duckdb|duckdb/duckdb-go)(/v[0-9]+)?$`) // at run time: without C they compile
+)
 
 func goPlan(p *project) (*Plan, error) {
 	if !p.has("go.mod") {
@@ -32,6 +40,9 @@ func goPlan(p *project) (*Plan, error) {
 		said = mod.Go.Version
 	}
 	v, why := version(2, defaultGo, [2]string{"go.mod", said})
+	if oldGo.MatchString(v) {
+		v, why = defaultGo, defaultGo+", since go.mod's "+v+" is a minimum"
+	}
 	pkg, whyMain, err := p.mainPackage()
 	if err != nil && p.hugoConfig() != "" {
 		return nil, nil // go.mod names the modules of a site
@@ -40,17 +51,18 @@ func goPlan(p *project) (*Plan, error) {
 		return nil, err
 	}
 	flags := "CGO_ENABLED=0 "
-	if p.usesCgo() {
+	if p.search(goFile, importC.Match) || slices.ContainsFunc(mod.Require, func(r *modfile.Require) bool { return needsC.MatchString(r.Mod.Path) }) {
 		flags = "CGO_ENABLED=1 "
 	}
-	vendored := p.hasDir("vendor")
+	// There is nothing to fetch, or it takes modules that are folders of the source.
+	whole := p.hasDir("vendor") || slices.ContainsFunc(mod.Replace, func(r *modfile.Replace) bool { return r.New.Version == "" })
 	return &Plan{
 		Version: v, Reasons: []string{why, whyMain},
 		Dockerfile: dockerfile(
 			"FROM golang:"+v+"-bookworm AS build",
 			"WORKDIR /src",
-			when(!vendored, "COPY go.mod go.su[m] ./"),
-			when(!vendored, "RUN --mount=type=cache,target=/go/pkg/mod go mod download"),
+			when(!whole, "COPY go.mod go.su[m] ./"),
+			when(!whole, "RUN --mount=type=cache,target=/go/pkg/mod go mod download"),
 			"COPY . .",
 			"RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \\",
 			"    "+flags+"go build -trimpath -ldflags='-s -w' -o /out/app "+pkg,
@@ -99,7 +111,7 @@ func (p *project) mainPackage() (pkg, why string, err error) {
 func (p *project) isMain(dir string) bool {
 	files, _ := fs.Glob(p.dir, path.Join(dir, "*.go"))
 	for _, f := range files {
-		if strings.HasSuffix(f, "_test.go") {
+		if strings.HasSuffix(f, "_test.go") || p.hasDir(f) {
 			continue
 		}
 		for row := range strings.Lines(p.text(f)) {
@@ -112,24 +124,4 @@ func (p *project) isMain(dir string) bool {
 		}
 	}
 	return false
-}
-
-// cgoDepth bounds how many folders deep the search for cgo goes.
-const cgoDepth = 4
-
-// usesCgo tells whether the module's own code calls C.
-func (p *project) usesCgo() bool {
-	found := false
-	_ = fs.WalkDir(p.dir, ".", func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil || found:
-			return fs.SkipAll
-		case d.IsDir() && (strings.Count(name, "/") >= cgoDepth || name != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "vendor" || d.Name() == "node_modules")):
-			return fs.SkipDir
-		case strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go"):
-			found = strings.Contains(p.text(name), "\nimport \"C\"")
-		}
-		return nil
-	})
-	return found
 }

@@ -1,7 +1,10 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -53,9 +56,14 @@ func nodePlan(p *project) (*Plan, error) {
 		return nil, model.Invalid("package.json cannot be read").WithWhy("%s", err)
 	}
 	v, why := version(1, defaultNode, [2]string{".nvmrc", p.line(".nvmrc")}, [2]string{".node-version", p.line(".node-version")},
-		[2]string{"package.json engines.node", j.Engines["node"]})
+		[2]string{"package.json engines.node", fitting(j.Engines["node"], defaultNode)})
 	m, whyManager := p.packageManager(&j)
 	reasons := []string{why, whyManager}
+	out, whyOut := p.siteOutput(&j)
+	if tool := p.developing(&j); out == "" && tool != "" {
+		m.production, m.prune = "", "" // all stay
+		reasons = append(reasons, "devDependencies stay: starting needs "+tool)
+	}
 	from := "FROM node:" + v + "-bookworm-slim"
 	whole := p.installsWhole(&j)
 	// installs are the steps from nothing to the source with its packages.
@@ -64,10 +72,9 @@ func nodePlan(p *project) (*Plan, error) {
 		if whole {
 			files = "COPY . ."
 		}
-		return []string{when(m.setup != "", m.setup), files, "RUN --mount=type=cache,target=" + m.cache + " " + install}
+		return []string{when(m.setup != "", m.setup), when(prisma(&j), apt("openssl")), files, "RUN --mount=type=cache,target=" + m.cache + " " + install}
 	}
 	_, builds := j.Scripts["build"]
-	out, whyOut := p.siteOutput(&j)
 	if out == "" && !builds && m.production != "" && !j.hooks() {
 		start, whyStart, err := p.nodeStart(&j, m)
 		if err != nil {
@@ -93,6 +100,10 @@ func nodePlan(p *project) (*Plan, error) {
 		return nil, err
 	}
 	reasons = append(reasons, whyStart)
+	owner := ""
+	if j.uses("next") {
+		owner = "--chown=node:node " // it writes pages into .next as it serves
+	}
 	if p.apart(&j, m) {
 		return &Plan{Version: v, Reasons: reasons, Dockerfile: dockerfile(slices.Concat([]string{
 			from + " AS dependencies",
@@ -105,7 +116,7 @@ func nodePlan(p *project) (*Plan, error) {
 			"ENV NODE_ENV=production",
 			when(m.setup != "" && strings.HasPrefix(start, m.name), m.setup),
 			"COPY --from=dependencies /app ./",
-			"COPY --from=build --exclude=node_modules /app ./",
+			"COPY --from=build " + owner + "--exclude=node_modules /app ./",
 			"USER node",
 			shell(start, nodeInit),
 		})...)}, nil
@@ -119,7 +130,8 @@ func nodePlan(p *project) (*Plan, error) {
 			"WORKDIR /app",
 			"ENV NODE_ENV=production",
 			when(m.setup != "" && strings.HasPrefix(start, m.name), m.setup),
-			"COPY --from=build /app /app",
+			when(prisma(&j), apt("openssl")),
+			"COPY --from=build "+owner+"/app /app",
 			"USER node",
 			shell(start, nodeInit),
 		)...),
@@ -129,15 +141,46 @@ func nodePlan(p *project) (*Plan, error) {
 // apart tells whether what the app needs to run can be installed beside its build, so that a change of its code leaves it
 // alone: not where the build writes into node_modules, where there are several of them, or where installs must not meet.
 func (p *project) apart(j *packageJSON, m packageManager) bool {
-	if m.production == "" || m.name == "yarn" || j.hooks() || p.installsWhole(j) {
-		return false
+	return m.production != "" && m.name != "yarn" && !j.hooks() && !p.installsWhole(j) && !prisma(j)
+}
+
+// prisma tells whether a build generates a client into node_modules, whose engine needs OpenSSL.
+func prisma(j *packageJSON) bool {
+	return slices.ContainsFunc([]string{"prisma", "@prisma/client", "zenstack"}, j.uses)
+}
+
+// startScript returns the script that serves. NestJS and Angular have a start for developing, and another one.
+func (j *packageJSON) startScript() (name, text string) {
+	names := []string{"start:prod", "start"}
+	if j.uses("@angular/ssr") {
+		server := slices.DeleteFunc(slices.Sorted(maps.Keys(j.Scripts)), func(n string) bool { return !strings.HasPrefix(n, "serve:ssr:") })
+		names = append(server, names...)
 	}
-	for _, name := range []string{"prisma", "@prisma/client", "zenstack"} {
-		if j.uses(name) {
-			return false
+	for _, name := range names {
+		if s := j.Scripts[name]; s != "" {
+			return name, s
 		}
 	}
-	return true
+	return "", ""
+}
+
+// developing returns what of devDependencies starting needs, "" for nothing.
+func (p *project) developing(j *packageJSON) string {
+	command := p.webCommand()
+	if command == "" {
+		_, command = j.startScript()
+	}
+	needs := func(name string) bool { return j.DevDependencies[name] != "" && j.Dependencies[name] == "" }
+	words := strings.FieldsFunc(command, func(r rune) bool { return strings.ContainsRune(" \t&|;()", r) })
+	for _, word := range words {
+		if tool := cmp.Or(map[string]string{"nest": "@nestjs/cli", "ng": "@angular/cli"}[word], word); needs(tool) {
+			return tool
+		}
+	}
+	if slices.Contains(words, "next") && p.has("next.config.ts") && needs("typescript") {
+		return "typescript" // Next.js would fetch it to read its settings
+	}
+	return ""
 }
 
 // siteOutput returns the folder a static site generator writes to, "" where the project is a server.
@@ -145,7 +188,8 @@ func (p *project) siteOutput(j *packageJSON) (dir, why string) {
 	if p.opt.Kind == model.KindStatic && p.opt.Output != "" {
 		return strings.Trim(p.opt.Output, "/"), "pandabox.toml names " + p.opt.Output
 	}
-	_, serves := j.Scripts["start"]
+	_, start := j.startScript()
+	serves := start != "" && !strings.HasPrefix(start+" ", "vite ") // its server is one for developing
 	static := func(config string) bool { return strings.Contains(p.text(config), "export") }
 	switch {
 	case p.webCommand() != "":
@@ -161,10 +205,60 @@ func (p *project) siteOutput(j *packageJSON) (dir, why string) {
 		}
 	case j.uses("react-scripts"):
 		return "build", "react-scripts builds a site"
+	case j.uses("@angular/core"):
+		return p.angularOutput()
 	case j.uses("vite") && !serves && !serverSide(j):
-		return "dist", "vite builds a site, and no script start is there"
+		return "dist", "vite builds a site, and nothing serves it"
 	}
 	return "", ""
+}
+
+// angularOutput returns the folder that Angular builds a site into, "" where it builds a server or several programs.
+func (p *project) angularOutput() (dir, why string) {
+	var workspace struct {
+		Projects map[string]struct {
+			Type      string `json:"projectType"`
+			Architect struct {
+				Build struct {
+					Builder string `json:"builder"`
+					Options struct {
+						Path any `json:"outputPath"` // a folder, or its parts
+						SSR  any `json:"ssr"`
+					} `json:"options"`
+				} `json:"build"`
+			} `json:"architect"`
+		} `json:"projects"`
+	}
+	if json.Unmarshal([]byte(p.text("angular.json")), &workspace) != nil {
+		return "", ""
+	}
+	for name, one := range workspace.Projects {
+		build := one.Architect.Build
+		if one.Type != "application" {
+			continue
+		}
+		if server, _ := build.Options.SSR.(bool); dir != "" || server || build.Options.SSR != nil && build.Options.SSR != false {
+			return "", ""
+		}
+		dir = "dist/" + name
+		browser := "browser"
+		switch said := build.Options.Path.(type) {
+		case string:
+			dir = said
+		case map[string]any:
+			if base, ok := said["base"].(string); ok {
+				dir = base
+			}
+			if b, ok := said["browser"].(string); ok {
+				browser = b
+			}
+		}
+		if strings.HasSuffix(build.Builder, ":browser") {
+			browser = ""
+		}
+		dir = strings.Trim(path.Join(dir, browser), "/")
+	}
+	return dir, "angular.json says so"
 }
 
 // serverSide tells whether a framework on top of vite brings a server.
@@ -182,11 +276,15 @@ func (p *project) nodeStart(j *packageJSON, m packageManager) (command, why stri
 	if c := p.webCommand(); c != "" {
 		return c, "Procfile names the process web", nil
 	}
-	if s, ok := j.Scripts["start"]; ok {
-		if simple := strings.Fields(s); len(simple) > 1 && simple[0] == "node" && !strings.ContainsAny(s, "&|;$`<>'\"") {
-			return s, "package.json has the script start", nil // signals reach node, not npm
+	if name, s := j.startScript(); name != "" {
+		why = "package.json has the script " + name
+		if simple := strings.Fields(s); j.Scripts["pre"+name] == "" && len(simple) > 1 && simple[0] == "node" && !strings.ContainsAny(s, "&|;$`<>'\"") {
+			return s, why, nil // signals reach node, not npm
 		}
-		return m.name + " start", "package.json has the script start", nil
+		if name == "start" {
+			return m.name + " start", why, nil
+		}
+		return m.run + " " + name, why, nil
 	}
 	if j.Main != "" && p.has(j.Main) {
 		return "node " + j.Main, "package.json names main", nil

@@ -26,7 +26,9 @@ func (p *project) packageManager(j *packageJSON) (packageManager, string) {
 		return packageManager{
 			name: "pnpm", lock: "pnpm-lock.yaml", setup: "RUN npm install -g " + pin, install: "pnpm install --frozen-lockfile --store-dir /pnpm/store",
 			production: "pnpm install --frozen-lockfile --prod --store-dir /pnpm/store",
-			cache:      "/pnpm/store", run: "pnpm run", prune: "pnpm prune --prod --ignore-scripts",
+			cache:      "/pnpm/store", run: "pnpm run",
+			// From another store, or where it would ask, it takes nothing away or fails. The variable's name was changed.
+			prune: "--mount=type=cache,target=/pnpm/store CI=true npm_config_store_dir=/pnpm/store pnpm_config_store_dir=/pnpm/store pnpm prune --prod --ignore-scripts",
 		}, "pnpm-lock.yaml is there: pnpm"
 	case p.has("yarn.lock") && strings.Contains(p.text("yarn.lock"), "\n__metadata:") || p.has("yarn.lock") && strings.TrimLeft(cut(j.PackageManager, 1), "01") != "" && strings.HasPrefix(j.PackageManager, "yarn@"):
 		pin := "4"

@@ -4,15 +4,19 @@ package plan
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/Masterminds/semver/v3"
 	"github.com/pandabox/pandabox/pkg/model"
 )
 
@@ -26,7 +30,7 @@ type Plan struct {
 	File       string   // the folder's own Dockerfile, relative to it; "" where Dockerfile was written here
 	Dockerfile string   // the build; "" where there is nothing to build
 	Output     string   // of a static site: the folder of the last stage that is served, or of the source where nothing is built
-	Reasons    []string // "go.mod says go 1.26": what was decided, and by which file
+	Reasons    []string // "1.26 by go.mod": what was decided, and by which file
 }
 
 // Static tells whether what is built is a static site.
@@ -56,7 +60,7 @@ func paths() []goldenPath {
 		{"Go", "go.mod", goPlan},
 		{"Rust", "Cargo.toml", rustPlan},
 		{"Ruby", "Gemfile", rubyPlan},
-		{"Python", "requirements.txt, pyproject.toml, uv.lock, manage.py", pythonPlan},
+		{"Python", "requirements.txt, pyproject.toml, uv.lock, poetry.lock, manage.py", pythonPlan},
 		{"PHP", "composer.json, index.php, public/index.php", phpPlan},
 		{"Hugo", "hugo.toml, hugo.yaml, config.toml with content/", hugoPlan},
 		{"Node.js", "package.json", nodePlan},
@@ -209,10 +213,51 @@ func (p *project) line(name string) string {
 func version(parts int, fallback string, sources ...[2]string) (string, string) {
 	for _, s := range sources {
 		if v := cut(s[1], parts); v != "" {
-			return v, s[0] + " says " + v
+			return v, v + " by " + s[0]
 		}
 	}
 	return fallback, fallback + " where nothing is said"
+}
+
+var (
+	number     = regexp.MustCompile(`[0-9]+(\.[0-9]+)*`)
+	compatible = regexp.MustCompile(`~=\s*([0-9]+\.[0-9]+\.)`) // of Python: the third number may grow
+)
+
+// fitting returns the line of releases ("22", "3.13") for a requirement of npm, Composer or Python, such as
+// "^18 || >=20.1 <23": the one of fallback where it fits, else the newest of those named and of those just below. What is
+// no such requirement is returned as it is.
+func fitting(requirement, fallback string) string {
+	norm := strings.NewReplacer("~=", "^", "==", "=").Replace(compatible.ReplaceAllString(requirement, "~$1"))
+	c, err := semver.NewConstraint(norm)
+	if err != nil || requirement == "" {
+		return requirement
+	}
+	fits := func(line string) bool { // its newest release, which is what an image of that name holds
+		v, err := semver.NewVersion(line + strings.Repeat(".999", 2-strings.Count(line, ".")))
+		return err == nil && c.Check(v)
+	}
+	if fits(fallback) {
+		return fallback
+	}
+	parts, best := strings.Count(fallback, ".")+1, ""
+	for _, n := range number.FindAllString(requirement, -1) {
+		n = cut(n, parts)
+		lines := []string{n}
+		front, last := "", n
+		if at := strings.LastIndexByte(n, '.'); at >= 0 {
+			front, last = n[:at+1], n[at+1:]
+		}
+		if i, err := strconv.Atoi(last); err == nil && i > 0 {
+			lines = append(lines, front+strconv.Itoa(i-1))
+		}
+		for _, line := range lines {
+			if fits(line) && (best == "" || semver.MustParse(line).GreaterThan(semver.MustParse(best))) {
+				best = line
+			}
+		}
+	}
+	return cmp.Or(best, requirement)
 }
 
 // cut takes the first number out of ">=20.1 <23", "^8.2", "python-3.12.4", "v22", with at most parts parts.
@@ -267,6 +312,41 @@ func command(args []string) string {
 	_ = e.Encode(args) // strings
 	return strings.TrimSpace(out.String())
 }
+
+// libraries returns what of a table {package, library of Debian …} is used, each library once.
+func libraries(uses func(string) bool, table [][]string) []string {
+	var out []string
+	for _, row := range table {
+		for _, l := range row[1:] {
+			if uses(row[0]) && !slices.Contains(out, l) {
+				out = append(out, l)
+			}
+		}
+	}
+	return out
+}
+
+// search gives the files with such a name to see until it returns true, and tells whether it did: those at most searchDepth
+// folders deep, without packages that are kept with the source, and of what is too large nothing.
+func (p *project) search(name *regexp.Regexp, see func([]byte) bool) bool {
+	found := false
+	_ = fs.WalkDir(p.dir, ".", func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil || found:
+			return fs.SkipAll
+		case d.IsDir() && (strings.Count(file, "/") >= searchDepth || file != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "vendor" || d.Name() == "node_modules")):
+			return fs.SkipDir
+		case d.Type().IsRegular() && name.MatchString(d.Name()):
+			b, _ := p.read(file)
+			found = see(b)
+		}
+		return nil
+	})
+	return found
+}
+
+// searchDepth bounds how many folders deep a search in the project's own code goes.
+const searchDepth = 4
 
 // shell writes a command line as CMD. The shell makes way for the program where there is but one, so that it receives
 // signals itself; init, if not "", is what runs the program then.

@@ -21,10 +21,40 @@ type pyproject struct {
 		Dependencies   []string          `toml:"dependencies"`
 		Scripts        map[string]string `toml:"scripts"`
 	} `toml:"project"`
+	Tool struct {
+		Poetry struct {
+			Dependencies map[string]any `toml:"dependencies"`
+		} `toml:"poetry"`
+		UV struct {
+			Workspace any            `toml:"workspace"`
+			Sources   map[string]any `toml:"sources"`
+		} `toml:"uv"`
+	} `toml:"tool"`
+}
+
+// beside tells whether packages are folders of the source.
+func (py *pyproject) beside() bool {
+	if py.Tool.UV.Workspace != nil {
+		return true
+	}
+	for _, where := range []map[string]any{py.Tool.UV.Sources, py.Tool.Poetry.Dependencies} {
+		for _, one := range where {
+			choices, several := one.([]any) // by platform
+			if !several {
+				choices = []any{one}
+			}
+			for _, c := range choices {
+				if m, ok := c.(map[string]any); ok && (m["path"] != nil || m["workspace"] != nil) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 func pythonPlan(p *project) (*Plan, error) {
-	sign := p.first("uv.lock", "requirements.txt", "pyproject.toml", "manage.py")
+	sign := p.first("poetry.lock", "uv.lock", "requirements.txt", "pyproject.toml", "manage.py")
 	if sign == "" {
 		return nil, nil
 	}
@@ -32,18 +62,30 @@ func pythonPlan(p *project) (*Plan, error) {
 	if err := toml.Unmarshal([]byte(p.text("pyproject.toml")), &py); err != nil {
 		return nil, model.Invalid("pyproject.toml cannot be read").WithWhy("%s", err)
 	}
+	poetryPython, _ := py.Tool.Poetry.Dependencies["python"].(string)
 	v, why := version(2, defaultPython, [2]string{".python-version", p.line(".python-version")}, [2]string{"runtime.txt", p.line("runtime.txt")},
-		[2]string{"pyproject.toml requires-python", py.Project.RequiresPython})
+		[2]string{"pyproject.toml requires-python", fitting(py.Project.RequiresPython, defaultPython)},
+		[2]string{"pyproject.toml of Poetry", fitting(poetryPython, defaultPython)})
 	reasons := []string{why}
 	var install []string
 	switch {
+	case p.has("poetry.lock"):
+		reasons = append(reasons, "poetry.lock is there: Poetry")
+		install = []string{
+			"ENV POETRY_VIRTUALENVS_IN_PROJECT=1 POETRY_NO_INTERACTION=1",
+			"RUN --mount=type=cache,target=/root/.cache/pip pip install poetry",
+			when(!py.beside(), "COPY pyproject.toml poetry.lock ./"),
+			when(py.beside(), "COPY . ."),
+			"RUN --mount=type=cache,target=/root/.cache/pypoetry poetry install --only main --no-root",
+			when(!py.beside(), "COPY . ."),
+		}
 	case p.has("uv.lock"):
 		reasons = append(reasons, "uv.lock is there: uv")
 		install = []string{
 			"ENV UV_PYTHON=/usr/local/bin/python UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy",
 			"RUN --mount=type=cache,target=/root/.cache/pip pip install uv",
-			"COPY pyproject.toml uv.lock ./",
-			"RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-dev --no-install-project",
+			when(!py.beside(), "COPY pyproject.toml uv.lock ./"),
+			when(!py.beside(), "RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-dev --no-install-project"),
 			"COPY . .",
 			"RUN --mount=type=cache,target=/root/.cache/uv uv sync --locked --no-dev",
 		}
@@ -78,12 +120,17 @@ func pythonPlan(p *project) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	debian := libraries(func(name string) bool { return p.requires(&py, name) }, [][]string{
+		{"psycopg2", "libpq5"}, {"psycopg", "libpq5"}, {"psycopg-c", "libpq5"}, {"mysqlclient", "libmariadb3"}, {"python-magic", "libmagic1"},
+		{"opencv-python", "libgl1", "libglib2.0-0"}, {"weasyprint", "libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0"},
+	})
 	lines := append([]string{"FROM python:" + v + "-bookworm AS build", "WORKDIR /app", "ENV PATH=/app/.venv/bin:$PATH"}, install...)
 	return &Plan{
 		Version: v, Reasons: append(reasons, whyStart),
 		Dockerfile: dockerfile(append(lines,
 			"",
 			"FROM python:"+v+"-slim-bookworm",
+			when(len(debian) > 0, apt(debian...)),
 			"WORKDIR /app",
 			"ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1",
 			"COPY --from=build /app /app",
@@ -100,6 +147,11 @@ var requirement = regexp.MustCompile(`(?m)^\s*([A-Za-z0-9._-]+)`)
 
 // requires tells whether a package is among the project's dependencies.
 func (p *project) requires(py *pyproject, name string) bool {
+	for n := range py.Tool.Poetry.Dependencies {
+		if strings.EqualFold(strings.ReplaceAll(n, "_", "-"), name) {
+			return true
+		}
+	}
 	for _, m := range requirement.FindAllStringSubmatch(p.text("requirements.txt")+"\n"+strings.Join(py.Project.Dependencies, "\n"), -1) {
 		if strings.EqualFold(strings.ReplaceAll(m[1], "_", "-"), name) {
 			return true

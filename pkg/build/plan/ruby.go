@@ -2,7 +2,7 @@ package plan
 
 import (
 	"regexp"
-	"slices"
+	"strings"
 
 	"github.com/pandabox/pandabox/pkg/model"
 )
@@ -29,7 +29,10 @@ func rubyPlan(p *project) (*Plan, error) {
 	if m := gemfileRuby.FindStringSubmatch(text); m != nil {
 		said = m[1]
 	}
-	v, why := version(2, defaultRuby, [2]string{".ruby-version", p.line(".ruby-version")}, [2]string{"Gemfile", said})
+	if strings.ContainsAny(said, "<>~=!") { // what is no exact version is met by the newest release of its line
+		said = cut(said, 2)
+	}
+	v, why := version(3, defaultRuby, [2]string{".ruby-version", p.line(".ruby-version")}, [2]string{"Gemfile", said})
 	var start, whyStart string
 	switch {
 	case p.webCommand() != "":
@@ -54,12 +57,9 @@ func rubyPlan(p *project) (*Plan, error) {
 		settings = "BUNDLE_DEPLOYMENT=1 " + settings
 	}
 	whole := gemsBeside.MatchString(text) || p.hasDir("vendor/cache")
-	var libraries []string // of Debian, for gems that are made of C
-	for _, l := range [][2]string{{"pg", "libpq5"}, {"mysql2", "libmariadb3"}, {"ruby-vips", "libvips42"}, {"image_processing", "libvips42"}} {
-		if gems[l[0]] && !slices.Contains(libraries, l[1]) {
-			libraries = append(libraries, l[1])
-		}
-	}
+	debian := libraries(func(name string) bool { return gems[name] }, [][]string{
+		{"pg", "libpq5"}, {"mysql2", "libmariadb3"}, {"ruby-vips", "libvips42"}, {"image_processing", "libvips42"},
+	})
 	assets := gems["rails"] && (gems["sprockets-rails"] || gems["propshaft"])
 	return &Plan{
 		Version: v, Reasons: []string{why, whyStart},
@@ -67,6 +67,7 @@ func rubyPlan(p *project) (*Plan, error) {
 			"FROM ruby:"+v+"-bookworm AS build",
 			"WORKDIR /app",
 			"ENV RAILS_ENV=production "+settings,
+			when(assets && (gems["jsbundling-rails"] || gems["cssbundling-rails"]), apt("nodejs", "npm")+" && npm install -g yarn"),
 			when(!whole, "COPY Gemfile Gemfile.loc[k] ./"),
 			when(whole, "COPY . ."),
 			"RUN bundle install",
@@ -74,7 +75,7 @@ func rubyPlan(p *project) (*Plan, error) {
 			when(assets, "RUN SECRET_KEY_BASE_DUMMY=1 bundle exec rails assets:precompile"),
 			"",
 			"FROM ruby:"+v+"-slim-bookworm",
-			when(len(libraries) > 0, apt(libraries...)),
+			when(len(debian) > 0, apt(debian...)),
 			"WORKDIR /app",
 			"ENV RAILS_ENV=production RACK_ENV=production "+settings+" RAILS_LOG_TO_STDOUT=1",
 			"COPY --from=build --chown=1000:1000 /app /app",

@@ -27,6 +27,9 @@ func rustPlan(p *project) (*Plan, error) {
 		Bin []struct {
 			Name string `toml:"name"`
 		} `toml:"bin"`
+		Workspace struct {
+			Members []string `toml:"members"`
+		} `toml:"workspace"`
 	}
 	if err := toml.Unmarshal([]byte(p.text("Cargo.toml")), &cargo); err != nil {
 		return nil, model.Invalid("Cargo.toml cannot be read").WithWhy("%s", err)
@@ -42,6 +45,21 @@ func rustPlan(p *project) (*Plan, error) {
 	for _, f := range files {
 		names = append(names, strings.TrimSuffix(path.Base(f), ".rs"))
 	}
+	for _, m := range cargo.Workspace.Members {
+		dirs, _ := fs.Glob(p.dir, m)
+		for _, dir := range dirs {
+			var member struct {
+				Package struct {
+					Name string `toml:"name"`
+				} `toml:"package"`
+			}
+			if p.has(path.Join(dir, "src/main.rs")) && toml.Unmarshal([]byte(p.text(path.Join(dir, "Cargo.toml"))), &member) == nil {
+				names = append(names, member.Package.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
 	var name, why string
 	switch {
 	case cargo.Package.DefaultRun != "":
@@ -53,9 +71,10 @@ func rustPlan(p *project) (*Plan, error) {
 	case len(names) == 1:
 		name, why = names[0], names[0]+" is the program"
 	default:
-		return nil, model.Invalid("the Cargo package has %d programs", len(names)).WithHint("set default-run in Cargo.toml, or add a Dockerfile")
+		return nil, model.Invalid("the Cargo package has %d programs", len(names)).WithHint("set default-run in Cargo.toml, name the app like one, or add a Dockerfile")
 	}
 	v, whyVersion := version(2, defaultRust, [2]string{"rust-toolchain", channel(p)})
+	debian := libraries(p.links, [][]string{{"openssl", "libssl3"}, {"pq", "libpq5"}, {"mysqlclient", "libmariadb3"}})
 	locked := ""
 	if p.has("Cargo.lock") {
 		locked = " --locked"
@@ -72,7 +91,7 @@ func rustPlan(p *project) (*Plan, error) {
 			"    && cargo build --release"+locked+" --bin "+name+" && install -D target/release/"+name+" /out/app",
 			"",
 			"FROM debian:bookworm-slim",
-			when(p.linksOpenSSL(), apt("libssl3")),
+			when(len(debian) > 0, apt(debian...)),
 			"COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/",
 			"WORKDIR /app",
 			"COPY . .",
@@ -83,10 +102,10 @@ func rustPlan(p *project) (*Plan, error) {
 	}, nil
 }
 
-// linksOpenSSL tells whether the program needs the library of Debian: not where it is built along.
-func (p *project) linksOpenSSL() bool {
+// links tells whether the program needs a library of Debian: not where it is built along.
+func (p *project) links(library string) bool {
 	lock := p.text("Cargo.lock")
-	return strings.Contains(lock, "name = \"openssl-sys\"") && !strings.Contains(lock, "name = \"openssl-src\"")
+	return strings.Contains(lock, "name = \""+library+"-sys\"") && !strings.Contains(lock, "name = \""+library+"-src\"")
 }
 
 // channel returns what rust-toolchain.toml or rust-toolchain say of the compiler; "stable" is no version.
@@ -96,8 +115,12 @@ func channel(p *project) string {
 			Channel string `toml:"channel"`
 		} `toml:"toolchain"`
 	}
+	name := p.line("rust-toolchain")
 	if toml.Unmarshal([]byte(p.text("rust-toolchain.toml")), &file) == nil && file.Toolchain.Channel != "" {
-		return file.Toolchain.Channel
+		name = file.Toolchain.Channel
 	}
-	return p.line("rust-toolchain")
+	if !strings.ContainsAny(name[:min(1, len(name))], "0123456789") { // "nightly-2024-05-01"
+		return ""
+	}
+	return name
 }
