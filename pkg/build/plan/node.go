@@ -205,6 +205,8 @@ func (p *project) siteOutput(j *packageJSON) (dir, why string) {
 		}
 	case j.uses("react-scripts"):
 		return "build", "react-scripts builds a site"
+	case j.uses("@sveltejs/adapter-static"):
+		return "build", "@sveltejs/adapter-static builds a site"
 	case j.uses("@angular/core"):
 		return p.angularOutput()
 	case j.uses("vite") && !serves && !serverSide(j):
@@ -285,6 +287,17 @@ func (p *project) nodeStart(j *packageJSON, m packageManager) (command, why stri
 			return m.name + " start", why, nil
 		}
 		return m.run + " " + name, why, nil
+	}
+	switch {
+	case j.uses("@sveltejs/adapter-node"):
+		return "node build", "@sveltejs/adapter-node builds a server", nil
+	case j.uses("@sveltejs/kit"):
+		return "", "", model.Invalid("nobody knows how to start this SvelteKit project").WithWhy("it has neither @sveltejs/adapter-node nor @sveltejs/adapter-static").
+			WithHint("npm install -D @sveltejs/adapter-node, and name it in svelte.config.js")
+	case j.uses("nuxt"):
+		return "node .output/server/index.mjs", "nuxt builds a server", nil
+	case j.uses("@astrojs/node"):
+		return "HOST=0.0.0.0 node dist/server/entry.mjs", "@astrojs/node builds a server", nil
 	}
 	if j.Main != "" && p.has(j.Main) {
 		return "node " + j.Main, "package.json names main", nil
