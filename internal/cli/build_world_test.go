@@ -38,7 +38,7 @@ func newWorldBuilds(dir string, fake *runtimetest.Fake) *worldBuilds {
 	return &worldBuilds{dir: filepath.Join(dir, "sources"), fake: fake, logs: map[string][]model.BuildLine{}, more: make(chan struct{})}
 }
 
-func (w *worldBuilds) Import(ctx context.Context, r io.Reader) (model.Source, error) {
+func (w *worldBuilds) Import(ctx context.Context, _ string, r io.Reader) (model.Source, error) {
 	if err := os.MkdirAll(w.dir, 0o700); err != nil {
 		return model.Source{}, err
 	}
@@ -63,7 +63,7 @@ func (w *worldBuilds) detect(b model.BuildSpec, app string, kind model.AppKind) 
 	return plan.Detect(os.DirFS(dir), plan.Options{Dockerfile: b.Dockerfile, Kind: kind, Output: b.Output, App: app})
 }
 
-func (w *worldBuilds) Plan(_ context.Context, b model.BuildSpec, app string, kind model.AppKind) (model.BuildPlan, error) {
+func (w *worldBuilds) Plan(_ context.Context, _ string, b model.BuildSpec, app string, kind model.AppKind) (model.BuildPlan, error) {
 	p, err := w.detect(b, app, kind)
 	if err != nil {
 		return model.BuildPlan{}, err

@@ -69,7 +69,7 @@ var idForm = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
 
 // Build builds, once it is this build's turn. What is wrong with the source is a *model.Error with the last lines of the
 // failing step; when ctx ends, every process of the build is killed before Build returns.
-func (b *Builder) Build(ctx context.Context, r Request) (*Result, error) {
+func (b *Builder) Build(ctx context.Context, r Request) (out *Result, err error) {
 	if !idForm.MatchString(r.ID) {
 		return nil, model.Invalid("%q is not the id of a build", r.ID)
 	}
@@ -79,6 +79,18 @@ func (b *Builder) Build(ctx context.Context, r Request) (*Result, error) {
 		return nil, canceled(err)
 	}
 	defer leave()
+	// Of one that was called off, BuildKit may have recorded the image after it said that it had ended. None but this builds.
+	if err := b.cfg.Host.DropImages(ctx, ImageName("")); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err == nil {
+			return
+		}
+		if left := b.cfg.Host.DropImages(context.WithoutCancel(ctx), ImageName(r.ID)); left != nil {
+			err = errors.Join(err, left)
+		}
+	}()
 	closeSource, err := r.open(ctx)
 	if err != nil {
 		return nil, err

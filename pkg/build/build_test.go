@@ -61,6 +61,9 @@ func newSite(t *testing.T, change func(*build.Config)) *site {
 	return newSiteOn(t, 0, change, os.Args[0], "containerd")
 }
 
+// testInodes is how many inodes the disk of a site has.
+const testInodes = 60000
+
 // newSiteOn makes a site whose data is on a disk of its own, of so many bytes, 0 means the machine's, and whose containerd
 // is started by a command.
 func newSiteOn(t *testing.T, disk int64, change func(*build.Config), engine ...string) *site {
@@ -79,7 +82,7 @@ func newSiteOn(t *testing.T, disk int64, change func(*build.Config), engine ...s
 	})
 	if disk > 0 {
 		data := filepath.Join(dir, "data")
-		if err := errors.Join(os.Mkdir(data, 0o711), unix.Mount("none", data, "tmpfs", 0, fmt.Sprintf("size=%d,mode=711", disk))); err != nil {
+		if err := errors.Join(os.Mkdir(data, 0o711), unix.Mount("none", data, "tmpfs", 0, fmt.Sprintf("size=%d,nr_inodes=%d,mode=711", disk, testInodes))); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() {
@@ -296,6 +299,10 @@ func TestFailures(t *testing.T) {
 		"broken":       {"FROM base\nRUNN x\n", model.KindInvalid, "Dockerfile"},
 		"fails":        {"FROM base\nRUN echo before; echo the reason; exit 7\n", model.KindInvalid, "the reason"},
 		"missing file": {"FROM base\nCOPY nothing /\n", model.KindInvalid, "nothing"},
+		"missing dir":  {"FROM base AS one\nFROM base\nCOPY --from=one /dist /\n", model.KindInvalid, "the build has not made dist"},
+		"beside":       {"FROM base AS one\nRUN for i in 1 2 3 4 5; do echo $i; done; /bin/busybox sleep 100\nFROM base AS two\nRUN /bin/busybox sleep 1; echo the reason; exit 7\nFROM base\nCOPY --from=one / /one\nCOPY --from=two / /two\n", model.KindInvalid, "sleep 1; echo"},
+		"no address":   {"FROM base\nADD http://nowhere.invalid/x /\n", model.KindInvalid, "cannot fetch what it adds"},
+		"git":          {"FROM base\nADD https://nowhere.invalid/x.git#0123456789012345678901234567890123456789 /\n", model.KindInvalid, "cannot fetch what it adds"},
 		"missing base": {"FROM nowhere.invalid/base:1\n", model.KindUnavailable, "base image"},
 	} {
 		log := &lines{}

@@ -48,8 +48,20 @@ func New(ctx context.Context, c Config) (*Builder, error) {
 	if err := c.Host.KillBuilds(ctx); err != nil {
 		return nil, fmt.Errorf("ending the builds of an earlier daemon: %w", err)
 	}
+	if err := c.Host.DropImages(ctx, ImageName("")); err != nil {
+		return nil, fmt.Errorf("removing what builds of an earlier daemon left: %w", err)
+	}
 	if err := unmount(filepath.Join(c.DataDir, "build")); err != nil {
 		return nil, err
+	}
+	recipes, err := filepath.Glob(filepath.Join(c.DataDir, "build", "recipe-*"))
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range recipes {
+		if err := os.RemoveAll(dir); err != nil {
+			return nil, fmt.Errorf("removing what builds of an earlier daemon left: %w", err)
+		}
 	}
 	n, err := serveNetworks(ctx, c.networkSocket(), c.Host)
 	if err != nil {
@@ -222,16 +234,34 @@ func (b *Builder) watch(ctx context.Context, child *buildkit, end context.Cancel
 			end(interrupted())
 			return
 		}
-		var fs unix.Statfs_t
-		if err := unix.Statfs(b.cfg.DataDir, &fs); err != nil {
-			continue
-		}
-		if free := int64(fs.Bavail) * fs.Bsize; free < b.cfg.FreeMin/2 { //nolint:gosec // no disk has 2^63 bytes
-			end(model.Errorf(model.KindNoSpace, "the build filled the disk").WithWhy("%d MB are left", free>>20).
+		if err := CheckSpace(b.cfg.DataDir, b.cfg.FreeMin); err != nil {
+			end(model.Errorf(model.KindNoSpace, "the build filled the disk").WithWhy("%s", err).
 				WithHint("make room, or remove the build cache: pandabox build prune"))
 			return
 		}
 	}
+}
+
+// inodesFree is the share of a file system's inodes that builds leave free: one of so many.
+const inodesFree = 20
+
+// CheckSpace returns an error of KindNoSpace where the disk with a folder has less than half of the bytes that builds leave
+// free, or hardly any inodes.
+func CheckSpace(dir string, freeMin int64) error {
+	if freeMin == 0 {
+		freeMin = DefaultFreeMin
+	}
+	var fs unix.Statfs_t
+	if unix.Statfs(dir, &fs) != nil {
+		return nil
+	}
+	if free := int64(fs.Bavail) * fs.Bsize; free < freeMin/2 { //nolint:gosec // no disk has 2^63 bytes
+		return model.Errorf(model.KindNoSpace, "%d MB are left", free>>20).WithHint("make room: pandabox build prune")
+	}
+	if fs.Files > 0 && fs.Ffree < fs.Files/inodesFree { // a file system without a number of them says 0
+		return model.Errorf(model.KindNoSpace, "%d of %d inodes are left", fs.Ffree, fs.Files).WithHint("make room: pandabox build prune")
+	}
+	return nil
 }
 
 // interrupted is the error of a build that ended by no fault of its own.

@@ -102,6 +102,7 @@ func runChild(ctx context.Context, file string) error {
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
+	confineFetches()
 	controller, err := newController(ctx, c)
 	if err != nil {
 		return errors.Join(err, listener.Close())

@@ -48,6 +48,8 @@ type Host interface {
 	DetachBuild(ctx context.Context, name string) error
 	// KillBuilds ends every process in the builds' control group and removes their containers.
 	KillBuilds(ctx context.Context) error
+	// DropImages removes the images that BuildKit recorded under names that begin so and that were not adopted.
+	DropImages(ctx context.Context, prefix string) error
 	// AdoptImage keeps an image that BuildKit recorded under a name, and fills in its digest and configuration.
 	AdoptImage(ctx context.Context, name string) (model.Image, error)
 }

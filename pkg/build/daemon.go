@@ -76,7 +76,9 @@ func startBuildkit(ctx context.Context, c Config, site Site) (_ *buildkit, err e
 	defer func() { _ = out.Close() }()
 	argv := append(c.ChildCommand[:len(c.ChildCommand):len(c.ChildCommand)], file)
 	b := &buildkit{cmd: exec.Command(argv[0], argv[1:]...), root: root, engine: engineAt(site.Containerd), ended: make(chan struct{})}
-	b.cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TMPDIR=" + tmp}
+	// Without a PATH there is no git, which would fetch as root of the box, and whose sources all orgs would share. And of a
+	// step's output only what is too much is cut, not what is too fast.
+	b.cmd.Env = []string{"TMPDIR=" + tmp, "BUILDKIT_STEP_LOG_MAX_SPEED=-1"}
 	b.cmd.Dir = "/"
 	b.cmd.Stdout, b.cmd.Stderr = out, out
 	b.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -50,7 +51,7 @@ func (s *site) refused(t *testing.T, r build.Request, kind model.Kind, says stri
 	}
 }
 
-// clean insists that nothing of a build is left but its cache: no process, container, link or lease.
+// clean insists that nothing of a build is left but its cache: no process, container, image, mount or file.
 func (s *site) clean(t *testing.T) {
 	t.Helper()
 	for _, pid := range s.processes(t) {
@@ -62,6 +63,15 @@ func (s *site) clean(t *testing.T) {
 	all, err := c.Containers(ctx)
 	if err != nil || len(all) != 0 {
 		t.Errorf("containers left: %v, %v", all, err)
+	}
+	images, err := c.ImageService().List(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, img := range images {
+		if strings.HasPrefix(img.Name, build.ImageName("")) {
+			t.Errorf("an image is left: %s", img.Name)
+		}
 	}
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -359,9 +369,10 @@ func TestFullDisk(t *testing.T) {
 		c.Limits.Memory = 2 << 30 // the disk is in memory, which counts as that of who writes
 	}, os.Args[0], "containerd")
 	for id, step := range map[string]string{
-		"fast": "RUN dd if=/dev/zero of=/big bs=1M count=2000",
-		"slow": "RUN i=0; while :; do dd if=/dev/zero of=/big$i bs=1M count=10 2>/dev/null; i=$((i+1)); sleep 0.05; done",
-		"copy": "RUN i=0; while :; do /bin/busybox cp /bin/busybox /b$i || exit 1; i=$((i+1)); done",
+		"fast":   "RUN dd if=/dev/zero of=/big bs=1M count=2000",
+		"slow":   "RUN i=0; while :; do dd if=/dev/zero of=/big$i bs=1M count=10 2>/dev/null; i=$((i+1)); sleep 0.05; done",
+		"inodes": "RUN mkdir /many; i=0; while :; do : >/many/$i; i=$((i+1)); done 2>/dev/null",
+		"copy":   "RUN i=0; while :; do /bin/busybox cp /bin/busybox /b$i || exit 1; i=$((i+1)); done",
 	} {
 		s.refused(t, request(t, id, source(t, map[string]string{"Dockerfile": tools + step + "\n"}), &lines{}), model.KindNoSpace, "")
 		s.clean(t)
@@ -372,6 +383,53 @@ func TestFullDisk(t *testing.T) {
 		}
 	}
 	s.printed(t, "after", tools+"RUN echo fine\n")
+}
+
+// unwilling is a host that takes no image.
+type unwilling struct{ build.Host }
+
+func (unwilling) AdoptImage(context.Context, string) (model.Image, error) {
+	return model.Image{}, errors.New("no image is taken")
+}
+
+// TestNoImageIsLeft has builds end between BuildKit's last step and ours.
+func TestNoImageIsLeft(t *testing.T) {
+	s := newSite(t, func(c *build.Config) { c.Host = unwilling{c.Host} })
+	dir := source(t, map[string]string{"Dockerfile": tools + "RUN echo x >/x\n"})
+	if _, err := s.builder.Build(t.Context(), request(t, "kept", dir, &lines{})); err == nil || !strings.Contains(err.Error(), "no image is taken") {
+		t.Errorf("the build ends with %v", err)
+	}
+	s.clean(t)
+}
+
+// TestAddIsConfined has BuildKit itself fetch what a step may not reach.
+func TestAddIsConfined(t *testing.T) {
+	s := newSite(t, nil)
+	l, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked atomic.Int32
+	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) })}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { _ = server.Close() })
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts := []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "169.254.169.254"}
+	for _, a := range own {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil {
+			hosts = append(hosts, n.IP.String())
+		}
+	}
+	for i, host := range hosts {
+		add := fmt.Sprintf("FROM base\nADD http://%s:%d/ /x\n", host, l.Addr().(*net.TCPAddr).Port)
+		s.refused(t, request(t, fmt.Sprintf("add%d", i), source(t, map[string]string{"Dockerfile": add}), &lines{}), model.KindInvalid, "may not reach")
+	}
+	if n := asked.Load(); n != 0 {
+		t.Errorf("the box was asked %d times", n)
+	}
 }
 
 func (s *site) free(t *testing.T) int64 {

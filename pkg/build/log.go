@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/moby/buildkit/client"
 	gateway "github.com/moby/buildkit/frontend/gateway/pb"
+	solvererrors "github.com/moby/buildkit/solver/errdefs"
 	"github.com/opencontainers/go-digest"
 	"google.golang.org/grpc/status"
 
@@ -45,10 +47,20 @@ type step struct {
 	name    string
 	said    bool // its name was written
 	counted bool
-	partial []byte // what it printed behind the last newline
+	streams map[int]*stream // by number: 1 is its output, 2 its errors
 	last    []string
 	failed  string
 }
+
+// stream is one of the two that a step prints to.
+type stream struct {
+	partial []byte // what it printed behind the last newline
+	cut     bool   // what comes next begins in the middle of a line
+}
+
+// clipped is what BuildKit puts in place of what a step prints beyond 2 MiB, which may be half a line and half a secret. Of
+// that, the last 256 KiB follow when the step is over, and they begin anywhere.
+const clipped = "\n[output clipped, log limit "
 
 func newLog(r Request, most int64) *buildLog {
 	l := &buildLog{out: r.Log, left: most, seen: map[digest.Digest]*step{}}
@@ -108,7 +120,7 @@ func (l *buildLog) take(s *client.SolveStatus) {
 		l.vertex(st, v)
 	}
 	for _, e := range s.Logs {
-		l.printed(l.step(e.Vertex), e.Data)
+		l.printed(l.step(e.Vertex), e.Stream, e.Data)
 	}
 	for _, w := range s.Warnings {
 		l.say("", "warning: "+string(w.Short))
@@ -118,7 +130,7 @@ func (l *buildLog) take(s *client.SolveStatus) {
 func (l *buildLog) step(d digest.Digest) *step {
 	st := l.seen[d]
 	if st == nil {
-		st = &step{}
+		st = &step{streams: map[int]*stream{}}
 		l.seen[d] = st
 	}
 	return st
@@ -134,9 +146,14 @@ func (l *buildLog) vertex(st *step, v *client.Vertex) {
 		return
 	}
 	st.counted = true
-	if len(st.partial) > 0 {
-		l.pieces(st, l.mask.Replace(string(st.partial)))
-		st.partial = nil
+	for _, n := range slices.Sorted(maps.Keys(st.streams)) {
+		if rest := st.streams[n].partial; len(rest) > 0 {
+			l.pieces(st, l.mask.Replace(string(rest)))
+		}
+	}
+	st.streams = map[int]*stream{}
+	if v.Error == "" {
+		st.last = nil
 	}
 	if m == nil {
 		return
@@ -148,18 +165,34 @@ func (l *buildLog) vertex(st *step, v *client.Vertex) {
 	}
 }
 
-// printed takes what a step printed.
-func (l *buildLog) printed(st *step, data []byte) {
-	st.partial = append(st.partial, data...)
+// printed takes what a step printed to a stream.
+func (l *buildLog) printed(st *step, number int, data []byte) {
+	s := st.streams[number]
+	if s == nil {
+		s = &stream{}
+		st.streams[number] = s
+	}
+	if s.cut {
+		i := bytes.IndexByte(data, '\n')
+		if i < 0 {
+			return
+		}
+		data, s.cut = data[i+1:], false
+	}
+	s.partial = append(s.partial, data...)
+	if i := bytes.Index(s.partial, []byte(clipped)); i >= 0 {
+		s.partial = slices.Delete(s.partial, bytes.LastIndexByte(s.partial[:i], '\n')+1, i+1)
+		s.cut = true
+	}
 	for {
-		i := bytes.IndexByte(st.partial, '\n')
+		i := bytes.IndexByte(s.partial, '\n')
 		switch {
 		case i >= 0:
-			l.pieces(st, l.mask.Replace(string(bytes.TrimRight(st.partial[:i], "\r"))))
-			st.partial = st.partial[i+1:]
-		case len(st.partial) > maxLine+l.secret:
-			text, n := l.begins(string(st.partial))
-			st.partial = st.partial[n:]
+			l.pieces(st, l.mask.Replace(string(bytes.TrimRight(s.partial[:i], "\r"))))
+			s.partial = s.partial[i+1:]
+		case len(s.partial) > maxLine+l.secret:
+			text, n := l.begins(string(s.partial))
+			s.partial = s.partial[n:]
 			l.pieces(st, text)
 		default:
 			return
@@ -213,24 +246,29 @@ func (l *buildLog) line(st *step, text string) {
 
 // failure tells what went wrong with a build.
 func (l *buildLog) failure(err error) error {
-	var failed *step
-	for _, st := range l.seen {
-		if st.failed != "" && (failed == nil || len(st.last) > len(failed.last)) {
-			failed = st
-		}
-	}
+	failed := l.failed(err)
 	text := l.mask.Replace(plainText(err))
+	instruction := ""
+	if failed != nil {
+		instruction = l.mask.Replace(failed.instruction())
+	}
 	var exit *gateway.ExitError
 	switch {
 	case errors.As(err, &exit) && failed != nil:
 		return l.stepFailure(failed, exit.ExitCode, err)
 	case strings.Contains(text, "dockerfile parse error"), strings.Contains(text, "unknown instruction"), strings.Contains(text, "failed to read dockerfile"):
 		return model.Invalid("the Dockerfile cannot be read").WithWhy("%s", text).WithHint("correct it; pandabox build plan shows what is built").Wrap(err)
+	case strings.HasPrefix(instruction, "ADD ") && !missingForm.MatchString(text) && !strings.Contains(text, "no space left"):
+		return model.Invalid("the build cannot fetch what it adds").WithWhy("%s: %s", clip(instruction), text).
+			WithHint("check the address; a git repository is cloned in a RUN step").Wrap(err)
 	case strings.Contains(text, "failed to resolve source metadata"), strings.Contains(text, "failed to do request"), strings.Contains(text, "no such host"):
 		return model.Errorf(model.KindUnavailable, "a base image is not here and cannot be fetched").WithWhy("%s", text).
 			WithHint("check the name behind FROM and the network; offline, add it first: pandabox build base add FILE").Wrap(err)
+	case strings.HasPrefix(instruction, "COPY --from=") && unmade(text) != "":
+		return model.Invalid("the build has not made %s", unmade(text)).WithWhy("%s", clip(instruction)).
+			WithHint("look in the log for where it writes; of a static site, that is dir of [static] in pandabox.toml").Wrap(err)
 	case missingForm.MatchString(text):
-		return model.Invalid("the build copies %s, which is not in the source", missingForm.FindStringSubmatch(text)[1]).
+		return model.Invalid("the build copies %s, which is not in the source", missingForm.FindStringSubmatch(text)[1]).WithWhy("%s", text).
 			WithHint("is it left out by .gitignore, .pandaboxignore or .dockerignore?").Wrap(err)
 	case strings.Contains(text, "no space left on device"):
 		return model.Errorf(model.KindNoSpace, "the build filled the disk").WithWhy("%s", text).WithHint("make room, or remove the build cache: pandabox build prune").Wrap(err)
@@ -238,11 +276,43 @@ func (l *buildLog) failure(err error) error {
 	return model.Invalid("the build failed").WithWhy("%s", text).WithHint("the log has more").Wrap(err)
 }
 
-func (l *buildLog) stepFailure(st *step, code uint32, err error) error {
-	name := st.name
-	if m := stepForm.FindStringSubmatch(name); m != nil {
-		name = m[2]
+// lstatForm is how BuildKit says that a file of COPY --from is not there where nothing was put into the stage.
+var lstatForm = regexp.MustCompile(`lstat /(\S+): no such file or directory`)
+
+// unmade returns the file of COPY --from that is not there, "" where an error is of something else.
+func unmade(text string) string {
+	for _, form := range []*regexp.Regexp{missingForm, lstatForm} {
+		if m := form.FindStringSubmatch(text); m != nil {
+			return m[1]
+		}
 	}
+	return ""
+}
+
+// failed returns the step that an error is of, nil where that is not known. Others that ran beside it were canceled.
+func (l *buildLog) failed(err error) (out *step) {
+	var of *solvererrors.VertexError
+	if errors.As(err, &of) && l.seen[digest.Digest(of.Digest)] != nil {
+		return l.seen[digest.Digest(of.Digest)]
+	}
+	for _, st := range l.seen {
+		if st.failed != "" && !strings.HasSuffix(st.failed, "context canceled") && (out == nil || len(st.last) > len(out.last)) {
+			out = st
+		}
+	}
+	return out
+}
+
+// instruction is a step's name without its number: "RUN go build".
+func (s *step) instruction() string {
+	if m := stepForm.FindStringSubmatch(s.name); m != nil {
+		return m[2]
+	}
+	return s.name
+}
+
+func (l *buildLog) stepFailure(st *step, code uint32, err error) error {
+	name := st.instruction()
 	why := fmt.Sprintf("it ended with code %d", code)
 	hint := "the log has more; try the command on your own machine"
 	if terminated(code) {

@@ -3,11 +3,15 @@
 package build
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/moby/buildkit/client"
+	gateway "github.com/moby/buildkit/frontend/gateway/pb"
+	solvererrors "github.com/moby/buildkit/solver/errdefs"
 	"github.com/opencontainers/go-digest"
 	"pgregory.net/rapid"
 )
@@ -46,4 +50,51 @@ func TestNoSecretInTheLog(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestNoHalfSecretInTheLog has two streams meet within a line, and BuildKit cut one.
+func TestNoHalfSecretInTheLog(t *testing.T) {
+	for name, parts := range map[string][]client.VertexLog{
+		"two streams": {{Stream: 1, Data: []byte("correct-ho")}, {Stream: 2, Data: []byte("careful\n")}, {Stream: 1, Data: []byte("rse-battery\n")}},
+		"cut": {
+			{Stream: 1, Data: []byte("first\ncorrect-h")}, {Stream: 2, Data: []byte("careful\n")}, {Stream: 1, Data: []byte("orse\n[output clipped, log limit 2MiB reached]\n")},
+			{Stream: 1, Data: []byte("battery")}, {Stream: 1, Data: []byte("\nlast\n")},
+		},
+	} {
+		var out strings.Builder
+		l := newLog(Request{Mask: []string{"correct-horse-battery"}, Log: func(x Line) { out.WriteString(x.Text + "\n") }}, 1<<20)
+		for _, p := range parts {
+			p.Vertex = digest.FromString("step")
+			l.take(&client.SolveStatus{Logs: []*client.VertexLog{&p}})
+		}
+		for _, bad := range []string{"correct", "horse", "battery"} {
+			if strings.Contains(out.String(), bad) {
+				t.Errorf("%s: %q is in the log:\n%s", name, bad, out.String())
+			}
+		}
+		if !strings.Contains(out.String(), "careful\n") || name == "cut" && (!strings.Contains(out.String(), "first\n") || name == "cut" && !strings.Contains(out.String(), "[output clipped") || !strings.Contains(out.String(), "last\n")) {
+			t.Errorf("%s: lines are missing:\n%s", name, out.String())
+		}
+	}
+}
+
+// TestFailureIsOfTheStepThatFailed, not of one beside it that was canceled and had more to say.
+func TestFailureIsOfTheStepThatFailed(t *testing.T) {
+	one, two := digest.FromString("one"), digest.FromString("two")
+	l := newLog(Request{}, 1<<20)
+	l.take(&client.SolveStatus{
+		Logs: []*client.VertexLog{{Vertex: one, Data: []byte("a\nb\nc\n")}, {Vertex: two, Data: []byte("the reason\n")}},
+	})
+	l.take(&client.SolveStatus{Vertexes: []*client.Vertex{
+		{Digest: one, Name: "[one 1/1] RUN sleep", Error: "process did not complete: context canceled"}, {Digest: two, Name: "[two 1/1] RUN exit 7", Error: "exit code: 7"},
+	}})
+	exit := &gateway.ExitError{ExitCode: 7}
+	for name, err := range map[string]error{"with its digest": solvererrors.WrapVertex(exit, two), "without": fmt.Errorf("failed: %w", exit)} {
+		if got := l.failure(err); !strings.Contains(got.Error(), "RUN exit 7") || !strings.Contains(got.Error(), "the reason") {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if got := l.failure(errors.New("something else")); !strings.Contains(got.Error(), "something else") {
+		t.Errorf("%v", got)
+	}
 }

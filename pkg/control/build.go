@@ -22,7 +22,7 @@ func (u *UploadedSources) Import(ctx context.Context, actor model.Actor, org str
 	if u.c.cfg.Sources == nil {
 		return model.Source{}, missing("builder")
 	}
-	return u.c.cfg.Sources.Import(ctx, r)
+	return u.c.cfg.Sources.Import(ctx, org, r)
 }
 
 // Plan finds out how a source would be built for an app, whose kind may be "": as its files say.
@@ -36,7 +36,7 @@ func (u *UploadedSources) Plan(ctx context.Context, actor model.Actor, org, app 
 	if u.c.cfg.Sources == nil {
 		return model.BuildPlan{}, missing("builder")
 	}
-	return u.c.cfg.Sources.Plan(ctx, b, app, kind)
+	return u.c.cfg.Sources.Plan(ctx, org, b, app, kind)
 }
 
 // Builds makes images and sites of source, and shows how.

@@ -32,12 +32,12 @@ var (
 	_ BuildEngine = (*buildEngine)(nil)
 )
 
-func (e *buildEngine) Import(_ context.Context, r io.Reader) (model.Source, error) {
+func (e *buildEngine) Import(_ context.Context, _ string, r io.Reader) (model.Source, error) {
 	raw, err := io.ReadAll(r)
 	return model.Source{Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(raw)), Size: int64(len(raw))}, err
 }
 
-func (e *buildEngine) Plan(context.Context, model.BuildSpec, string, model.AppKind) (model.BuildPlan, error) {
+func (e *buildEngine) Plan(context.Context, string, model.BuildSpec, string, model.AppKind) (model.BuildPlan, error) {
 	return e.plan, e.refuse
 }
 

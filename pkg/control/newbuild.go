@@ -35,7 +35,7 @@ func (c *Control) planned(ctx context.Context, ref Ref, n NewDeploy) (NewDeploy,
 	if c.cfg.Sources == nil {
 		return n, missing("builder")
 	}
-	p, err := c.cfg.Sources.Plan(ctx, *n.Build, ref.App, n.Kind)
+	p, err := c.cfg.Sources.Plan(ctx, ref.Org, *n.Build, ref.App, n.Kind)
 	if err != nil {
 		return n, err
 	}

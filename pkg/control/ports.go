@@ -92,10 +92,11 @@ type Probe struct {
 
 // Sources holds code that came in, until it is built. pkg/daemon makes one of pkg/source/pack and pkg/build/plan.
 type Sources interface {
-	// Import reads an archive of source, checks it and keeps it.
-	Import(ctx context.Context, r io.Reader) (model.Source, error)
+	// Import reads an archive of source, checks it and keeps it. An org does a few of these and of Plan at once, and waits
+	// with the others until ctx ends.
+	Import(ctx context.Context, org string, r io.Reader) (model.Source, error)
 	// Plan finds out how a source is built; KindNotFound when none of that digest is kept.
-	Plan(ctx context.Context, b model.BuildSpec, app string, kind model.AppKind) (model.BuildPlan, error)
+	Plan(ctx context.Context, org string, b model.BuildSpec, app string, kind model.AppKind) (model.BuildPlan, error)
 }
 
 // BuildEngine makes images and sites of source. pkg/daemon makes one of pkg/build and pkg/static.

@@ -16,6 +16,7 @@ import (
 	"github.com/pandabox/pandabox/pkg/control"
 	"github.com/pandabox/pandabox/pkg/model"
 	"github.com/pandabox/pandabox/pkg/runtime"
+	"github.com/pandabox/pandabox/pkg/source"
 	"github.com/pandabox/pandabox/pkg/source/archive"
 	"github.com/pandabox/pandabox/pkg/static"
 )
@@ -26,6 +27,52 @@ type builds struct {
 	builder *build.Builder
 	sites   *static.Store
 	logs    buildLogs
+
+	dir     string // whose disk it all is on
+	freeMin int64  // bytes that builds leave free there
+	places  *source.Places
+}
+
+// How many sources are unpacked at once, each of up to pack.MaxBytes, and how many of them may be one org's.
+const (
+	maxUnpacking   = 6
+	maxUnpackingOf = 2
+)
+
+// unpacking waits for a place to unpack a source. Its context ends when the disk runs full meanwhile; whoever has the place
+// calls leave.
+func (b *builds) unpacking(ctx context.Context, org string) (_ context.Context, leave func(), err error) {
+	give, err := b.places.Take(ctx, org)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := build.CheckSpace(b.dir, b.freeMin); err != nil {
+		give()
+		return nil, nil, err
+	}
+	ctx, end := context.WithCancelCause(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if err := build.CheckSpace(b.dir, b.freeMin); err != nil {
+				end(err)
+				return
+			}
+		}
+	}()
+	return ctx, func() {
+		end(nil)
+		<-watched
+		give()
+	}, nil
 }
 
 var (
@@ -44,7 +91,7 @@ func (h buildHost) Site(ctx context.Context, l model.Limits) (build.Site, error)
 
 // newBuilds prepares building; BuildKit is started by the first build.
 func newBuilds(ctx context.Context, c build.Config, sites *static.Store) (*builds, error) {
-	b := &builds{sites: sites, logs: buildLogs{filepath.Join(c.DataDir, "build", "logs")}}
+	b := &builds{dir: c.DataDir, freeMin: c.FreeMin, places: source.NewPlaces(maxUnpacking, maxUnpackingOf), sites: sites, logs: buildLogs{filepath.Join(c.DataDir, "build", "logs")}}
 	if err := os.MkdirAll(b.logs.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of build logs: %w", err)
 	}
@@ -59,12 +106,22 @@ func newBuilds(ctx context.Context, c build.Config, sites *static.Store) (*build
 }
 
 // Import implements control.Sources.
-func (b *builds) Import(ctx context.Context, r io.Reader) (model.Source, error) {
+func (b *builds) Import(ctx context.Context, org string, r io.Reader) (model.Source, error) {
+	ctx, leave, err := b.unpacking(ctx, org)
+	if err != nil {
+		return model.Source{}, err
+	}
+	defer leave()
 	return b.sources.Import(ctx, r)
 }
 
 // Plan implements control.Sources.
-func (b *builds) Plan(ctx context.Context, spec model.BuildSpec, app string, kind model.AppKind) (model.BuildPlan, error) {
+func (b *builds) Plan(ctx context.Context, org string, spec model.BuildSpec, app string, kind model.AppKind) (model.BuildPlan, error) {
+	ctx, leave, err := b.unpacking(ctx, org)
+	if err != nil {
+		return model.BuildPlan{}, err
+	}
+	defer leave()
 	_, p, remove, err := b.open(ctx, spec, app, kind)
 	if err != nil {
 		return model.BuildPlan{}, err
@@ -144,6 +201,11 @@ func (b *builds) Build(ctx context.Context, r control.BuildRequest) (out control
 
 // plain takes a site from the source where there is nothing to build, and tells whether that is so.
 func (b *builds) plain(ctx context.Context, r control.BuildRequest, say func(model.BuildLine)) (out control.BuildResult, is bool, err error) {
+	ctx, leave, err := b.unpacking(ctx, r.Org)
+	if err != nil {
+		return out, false, err
+	}
+	defer leave()
 	dir, p, remove, err := b.open(ctx, r.Spec, r.App, r.Kind)
 	if err != nil {
 		return out, false, err

@@ -2,14 +2,19 @@ package daemon
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pandabox/pandabox/pkg/control"
 	"github.com/pandabox/pandabox/pkg/model"
+	"github.com/pandabox/pandabox/pkg/source"
 	"github.com/pandabox/pandabox/pkg/source/archive"
 	"github.com/pandabox/pandabox/pkg/source/pack"
 	"github.com/pandabox/pandabox/pkg/static"
@@ -27,7 +32,7 @@ func withoutBuildKit(t *testing.T) (*builds, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &builds{sources: sources, sites: sites, logs: buildLogs{filepath.Join(dir, "logs")}}
+	b := &builds{dir: dir, freeMin: 1, places: source.NewPlaces(maxUnpacking, maxUnpackingOf), sources: sources, sites: sites, logs: buildLogs{filepath.Join(dir, "logs")}}
 	if err := os.Mkdir(b.logs.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +63,7 @@ func (b *builds) source(t *testing.T, files map[string]string) model.BuildSpec {
 	if _, err := pack.Pack(t.Context(), dir, &out, nil); err != nil {
 		t.Fatal(err)
 	}
-	src, err := b.Import(t.Context(), &out)
+	src, err := b.Import(t.Context(), "", &out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +91,7 @@ func TestHowAFolderIsBuilt(t *testing.T) {
 	for _, tt := range tests {
 		s := spec
 		tt.change(&s)
-		p, err := b.Plan(t.Context(), s, "shop", "")
+		p, err := b.Plan(t.Context(), "", s, "shop", "")
 		if p.Name != tt.name || (err != nil || tt.kind != "") && model.KindOf(err) != tt.kind {
 			t.Errorf("%+v is built as %q, %v; want %q, %q", s, p.Name, err, tt.name, tt.kind)
 		}
@@ -129,8 +134,54 @@ func TestABoxBuildsForItselfOnly(t *testing.T) {
 	spec := b.source(t, map[string]string{"Dockerfile": "FROM scratch"})
 	for platform, good := range map[string]bool{"": true, "linux/" + runtime.GOARCH: true, "linux/s390x": false, "windows/amd64": false, "linux/nonsense": false} {
 		spec.Platform = platform
-		if _, err := b.Plan(t.Context(), spec, "shop", ""); (err == nil) != good || err != nil && model.KindOf(err) != model.KindInvalid {
+		if _, err := b.Plan(t.Context(), "", spec, "shop", ""); (err == nil) != good || err != nil && model.KindOf(err) != model.KindInvalid {
 			t.Errorf("for %q: %v", platform, err)
 		}
+	}
+}
+
+// TestUnpackingTakesTurns has an org with more slow uploads than it has places, another beside it, and a full disk.
+func TestUnpackingTakesTurns(t *testing.T) {
+	b, dir := withoutBuildKit(t)
+	ctx, end := context.WithCancel(t.Context())
+	ended := make(chan error)
+	slow := []*io.PipeWriter{}
+	for range maxUnpackingOf + 1 {
+		r, w := io.Pipe()
+		slow = append(slow, w)
+		go func() {
+			_, err := b.Import(ctx, "acme", r)
+			ended <- err
+		}()
+	}
+	unpacked := func() int {
+		all, err := os.ReadDir(filepath.Join(dir, "trees"))
+		if err != nil {
+			t.Error(err)
+		}
+		return len(all)
+	}
+	for until := time.Now().Add(10 * time.Second); unpacked() < maxUnpackingOf && time.Now().Before(until); {
+		time.Sleep(time.Millisecond)
+	}
+	b.source(t, map[string]string{"index.html": "of another org"})
+	if n := unpacked(); n != maxUnpackingOf {
+		t.Errorf("%d of an org are unpacked at once", n)
+	}
+	end()
+	for _, w := range slow {
+		_ = w.CloseWithError(context.Canceled)
+	}
+	for range slow {
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("a slow upload: %v", err)
+		}
+	}
+	if n := unpacked(); n != 0 {
+		t.Errorf("%d are left", n)
+	}
+	b.freeMin = 1 << 60
+	if _, err := b.Import(t.Context(), "acme", strings.NewReader("")); model.KindOf(err) != model.KindNoSpace {
+		t.Errorf("on a full disk: %v", err)
 	}
 }

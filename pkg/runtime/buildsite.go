@@ -132,6 +132,27 @@ func (r *Runtime) AdoptImage(ctx context.Context, name string) (model.Image, err
 	return model.Image{Digest: have.digest, Config: have.model()}, nil
 }
 
+// DropImages removes the records of images that a builder made under names that begin so.
+func (r *Runtime) DropImages(ctx context.Context, prefix string) error {
+	ctx, err := r.begin(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := r.client.ImageService().List(ctx)
+	if err != nil {
+		return failure(err, "cannot list the images")
+	}
+	var errs []error
+	for _, img := range all {
+		if strings.HasPrefix(img.Name, prefix) {
+			if err := r.client.ImageService().Delete(ctx, img.Name); err != nil && !errdefs.IsNotFound(err) {
+				errs = append(errs, fmt.Errorf("removing image %s: %w", img.Name, err))
+			}
+		}
+	}
+	return failure(errors.Join(errs...), "cannot remove what a build left")
+}
+
 // coresForBuilds returns the CPUs that builds may run on, as a list: all but the first, so that there always is one that
 // answers at once; "" where there is but one.
 func coresForBuilds() string {

@@ -28,7 +28,7 @@ func (s shelf) at(digest string) string {
 	return filepath.Join(s.dir, strings.TrimPrefix(digest, "sha256:"))
 }
 
-func (s shelf) Import(ctx context.Context, r io.Reader) (model.Source, error) {
+func (s shelf) Import(ctx context.Context, _ string, r io.Reader) (model.Source, error) {
 	dir, err := os.MkdirTemp(s.dir, "in-")
 	if err != nil {
 		return model.Source{}, err
@@ -42,7 +42,7 @@ func (s shelf) Import(ctx context.Context, r io.Reader) (model.Source, error) {
 	return model.Source{Digest: digest, Files: sum.Files, Bytes: sum.Bytes}, os.Rename(dir, s.at(digest))
 }
 
-func (s shelf) Plan(_ context.Context, b model.BuildSpec, app string, kind model.AppKind) (model.BuildPlan, error) {
+func (s shelf) Plan(_ context.Context, _ string, b model.BuildSpec, app string, kind model.AppKind) (model.BuildPlan, error) {
 	p, err := plan.Detect(os.DirFS(s.at(b.Source)), plan.Options{Dockerfile: b.Dockerfile, Kind: kind, Output: b.Output, App: app})
 	if err != nil {
 		return model.BuildPlan{}, err

@@ -33,14 +33,17 @@ func Unpack(ctx context.Context, r io.Reader, dir string) (Summary, error) {
 	}
 	defer func() { _ = root.Close() }()
 	var s Summary
-	t := tar.NewReader(z)
+	t := tar.NewReader(ending{ctx, z})
 	for {
-		if err := ctx.Err(); err != nil {
-			return s, err
+		if ctx.Err() != nil {
+			return s, context.Cause(ctx)
 		}
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
 			return s, nil
+		}
+		if ctx.Err() != nil {
+			return s, context.Cause(ctx)
 		}
 		if err != nil {
 			return s, model.Invalid("the archive of the source cannot be read").Wrap(err).WithWhy("%s", err).WithHint("upload it again: pandabox deploy")
@@ -54,6 +57,19 @@ func Unpack(ctx context.Context, r io.Reader, dir string) (Summary, error) {
 		}
 		s.Bytes += n
 	}
+}
+
+// ending is a reader that ends with a context.
+type ending struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (e ending) Read(b []byte) (int, error) {
+	if e.ctx.Err() != nil {
+		return 0, context.Cause(e.ctx)
+	}
+	return e.r.Read(b)
 }
 
 // put writes one entry of at most limit bytes.
