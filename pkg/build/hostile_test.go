@@ -376,9 +376,9 @@ func TestFullDisk(t *testing.T) {
 	} {
 		s.refused(t, request(t, id, source(t, map[string]string{"Dockerfile": tools + step + "\n"}), &lines{}), model.KindNoSpace, "")
 		s.clean(t)
-		for end := time.Now().Add(30 * time.Second); s.free(t) < 350<<20; time.Sleep(50 * time.Millisecond) {
+		for end := time.Now().Add(30 * time.Second); s.free(t) < 350<<20 || s.inodes(t) < testInodes/2; time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatalf("%s: %d MB are left long after", id, s.free(t)>>20)
+				t.Fatalf("%s: %d MB and %d inodes are left long after", id, s.free(t)>>20, s.inodes(t))
 			}
 		}
 	}
@@ -430,6 +430,15 @@ func TestAddIsConfined(t *testing.T) {
 	if n := asked.Load(); n != 0 {
 		t.Errorf("the box was asked %d times", n)
 	}
+}
+
+func (s *site) inodes(t *testing.T) uint64 {
+	t.Helper()
+	var fs unix.Statfs_t
+	if err := unix.Statfs(filepath.Join(s.dir, "data"), &fs); err != nil {
+		t.Fatal(err)
+	}
+	return fs.Ffree
 }
 
 func (s *site) free(t *testing.T) int64 {

@@ -256,9 +256,11 @@ func (l *buildLog) failure(err error) error {
 	switch {
 	case errors.As(err, &exit) && failed != nil:
 		return l.stepFailure(failed, exit.ExitCode, err)
+	case strings.Contains(text, "no space left on device"):
+		return model.Errorf(model.KindNoSpace, "the build filled the disk").WithWhy("%s", text).WithHint("make room, or remove the build cache: pandabox build prune").Wrap(err)
 	case strings.Contains(text, "dockerfile parse error"), strings.Contains(text, "unknown instruction"), strings.Contains(text, "failed to read dockerfile"):
 		return model.Invalid("the Dockerfile cannot be read").WithWhy("%s", text).WithHint("correct it; pandabox build plan shows what is built").Wrap(err)
-	case strings.HasPrefix(instruction, "ADD ") && !missingForm.MatchString(text) && !strings.Contains(text, "no space left"):
+	case strings.HasPrefix(instruction, "ADD ") && !missingForm.MatchString(text):
 		return model.Invalid("the build cannot fetch what it adds").WithWhy("%s: %s", clip(instruction), text).
 			WithHint("check the address; a git repository is cloned in a RUN step").Wrap(err)
 	case strings.Contains(text, "failed to resolve source metadata"), strings.Contains(text, "failed to do request"), strings.Contains(text, "no such host"):
@@ -270,8 +272,6 @@ func (l *buildLog) failure(err error) error {
 	case missingForm.MatchString(text):
 		return model.Invalid("the build copies %s, which is not in the source", missingForm.FindStringSubmatch(text)[1]).WithWhy("%s", text).
 			WithHint("is it left out by .gitignore, .pandaboxignore or .dockerignore?").Wrap(err)
-	case strings.Contains(text, "no space left on device"):
-		return model.Errorf(model.KindNoSpace, "the build filled the disk").WithWhy("%s", text).WithHint("make room, or remove the build cache: pandabox build prune").Wrap(err)
 	}
 	return model.Invalid("the build failed").WithWhy("%s", text).WithHint("the log has more").Wrap(err)
 }

@@ -157,6 +157,9 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	r = boxtest.Reopen(t, cfg)
+	if _, err := c.LeasesService().Create(ctx, leases.WithRandomID(), leases.WithLabel("pandabox/lease", "start")); err != nil { // containerd was killed meanwhile
+		t.Fatal(err)
+	}
 	if err := r.Reclaim(t.Context(), model.Keep{}); err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func (r *Runtime) Reclaim(ctx context.Context, keep model.Keep) error {
 			errs = append(errs, fmt.Errorf("removing image %s: %w", img.Name, err))
 		}
 	}
-	errs = append(errs, r.collect(ctx))
+	errs = append(errs, r.endLeases(ctx), r.collect(ctx))
 	if err := r.net.Reclaim(ctx, keep.Environments); err != nil {
 		errs = append(errs, fmt.Errorf("removing unused networks: %w", err))
 	}
@@ -70,6 +70,25 @@ func (r *Runtime) drop(ctx context.Context, dgst string) error {
 	}
 	r.log.Info().Str("image", dgst).Msg("removed an unused image")
 	return nil
+}
+
+// endLeases ends those of starts that containerd was killed under.
+func (r *Runtime) endLeases(ctx context.Context) error {
+	ls := r.client.LeasesService()
+	all, err := ls.List(ctx, `labels."`+labelLease+`"==`+leaseOfStart)
+	if err != nil {
+		return fmt.Errorf("listing leases: %w", err)
+	}
+	var errs []error
+	for _, l := range all {
+		if time.Since(l.CreatedAt) < r.cfg.ImageGrace {
+			continue
+		}
+		if err := ls.Delete(ctx, l); err != nil && !errdefs.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("ending lease %s: %w", l.ID, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // collect has containerd remove what nothing refers to, and waits for it. Ending a lease is how it is asked to.

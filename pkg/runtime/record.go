@@ -29,6 +29,9 @@ import (
 // leaseLife bounds how long what a crashed import left behind takes up space.
 const leaseLife = 24 * time.Hour
 
+// leaseOfStart is the value of labelLease on a lease that only making a container takes.
+const leaseOfStart = "start"
+
 // withLease runs fn with a lease that protects what it writes. When fn fails, all that nothing else refers to is
 // removed before withLease returns.
 func (r *Runtime) withLease(ctx context.Context, fn func(context.Context) error) error {

@@ -13,6 +13,7 @@ import (
 	runcopts "github.com/containerd/containerd/api/types/runc/options"
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/containers"
+	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/containerd/v2/pkg/cio"
 	"github.com/containerd/errdefs"
@@ -165,6 +166,12 @@ func (r *Runtime) create(ctx context.Context, spec model.ContainerSpec, img *ima
 	}
 	labels[containerd.StopSignalLabel] = img.config.StopSignal
 	c, err := whole(ctx, func(ctx context.Context) (containerd.Container, error) {
+		// The library would make a lease that nobody knows again when containerd is killed before it is ended.
+		ctx, done, err := r.client.WithLease(ctx, leases.WithRandomID(), leases.WithExpiration(leaseLife), leases.WithLabel(labelLease, leaseOfStart))
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = done(ctx) }() // Reclaim ends it otherwise
 		return r.client.NewContainer(ctx, idOf(spec.Name),
 			containerd.WithSpec(s),
 			containerd.WithContainerLabels(labels),
